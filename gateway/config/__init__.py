@@ -1,0 +1,1 @@
+"""The frozen settings: one TOML file, the environment over it, flags over both; unknown keys are errors."""

@@ -1,0 +1,192 @@
+"""The settings, and the table of those that have a default: name, default, help (D-22)."""
+
+import enum
+from typing import Annotated, Final
+
+import msgspec
+from msgspec import Meta
+
+from gateway.model.base import Model
+from gateway.model.source import Connection, Directory, Establishment, Source
+
+
+class Environment(enum.StrEnum):
+    """What the gateway is for (D-17)."""
+
+    PRODUCTION = "production"
+    TEST = "test"
+
+
+class LogLevel(enum.StrEnum):
+    """Lines below this level are not written."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class LogFormat(enum.StrEnum):
+    """How a line is written."""
+
+    AUTO = "auto"
+    JSON = "json"
+    CONSOLE = "console"
+
+
+Port = Annotated[int, Meta(ge=0, le=65_535)]
+Count = Annotated[int, Meta(ge=1, le=10_000_000)]
+Bytes = Annotated[int, Meta(ge=1024, le=1 << 30)]
+Seconds = Annotated[float, Meta(gt=0, le=86_400)]
+
+
+class Mllp(Model, frozen=True, kw_only=True):
+    """The HL7v2 door."""
+
+    host: str = "127.0.0.1"
+    port: Port = 2575
+    frame_limit_bytes: Bytes = 32 * 1024 * 1024
+    idle_timeout_seconds: Seconds = 300.0
+    connection_limit: Annotated[int, Meta(ge=1, le=65_535)] = 256
+    ack_wait_seconds: Seconds = 10.0
+
+
+class Queue(Model, frozen=True, kw_only=True):
+    """The queue between the doors and the record."""
+
+    sealed_limit_bytes: Bytes = 15 * 1024 * 1024
+    limit_messages: Count = 100_000
+
+
+class Processes(Model, frozen=True, kw_only=True):
+    """What `serve` starts where the queue is a broker (D-12)."""
+
+    doors: Annotated[int, Meta(ge=1, le=64)] = 1
+    workers: Annotated[int, Meta(ge=1, le=16)] = 1
+
+
+class Batch(Model, frozen=True, kw_only=True):
+    """What the worker applies in one transaction (D-13)."""
+
+    submissions: Annotated[int, Meta(ge=1, le=10_000)] = 100
+    bytes: Bytes = 8 * 1024 * 1024
+    wait_seconds: Annotated[float, Meta(ge=0, le=10)] = 0.05
+
+
+class Answers(Model, frozen=True, kw_only=True):
+    """The journal of answers (D-2)."""
+
+    #: Shorter than receipts are kept: what they forgot is not missing.
+    keep_days: Annotated[int, Meta(ge=1, le=90)] = 35
+
+
+class Retention(Model, frozen=True, kw_only=True):
+    """How long things are kept (D-7, R-09)."""
+
+    receipts_days: Annotated[int, Meta(ge=90, le=3_650)] = 90
+    parked_days: Annotated[int, Meta(ge=1, le=30)] = 30
+    deleted_days: Annotated[int, Meta(ge=1, le=3_650)] = 30
+    done_days: Annotated[int, Meta(ge=1, le=3_650)] = 90
+    records_years: Annotated[int, Meta(ge=10, le=100)] = 10
+
+
+class Log(Model, frozen=True, kw_only=True):
+    """The log."""
+
+    level: LogLevel = LogLevel.INFO
+    format: LogFormat = LogFormat.AUTO
+
+
+class Settings(Model, frozen=True, kw_only=True):
+    """Everything that an operator sets; read once."""
+
+    environment: Environment
+    mllp: Mllp = Mllp()
+    queue: Queue = Queue()
+    processes: Processes = Processes()
+    batch: Batch = Batch()
+    answers: Answers = Answers()
+    retention: Retention = Retention()
+    log: Log = Log()
+    establishments: tuple[Establishment, ...] = ()
+    sources: tuple[Source, ...] = ()
+    connections: tuple[Connection, ...] = ()
+
+    @property
+    def directory(self) -> Directory:
+        """All establishments and sources."""
+        return Directory(establishments=self.establishments, sources=self.sources)
+
+
+class Setting(Model, frozen=True, kw_only=True):
+    """One row of the table of settings: what an operator may set by file, environment or flag."""
+
+    #: ``section.key``, or the key alone.
+    name: str
+    #: None: it has none, a file must say it.
+    default: str | int | float | None
+    help: str
+
+    @property
+    def variable(self) -> str:
+        """The environment variable that goes over the file."""
+        return PREFIX + self.name.replace(".", "_").upper()
+
+
+PREFIX: Final = "DMP_GATEWAY_"
+
+#: Variables with our prefix that are not settings: options of the command line, and a crash ordered by the proof.
+APART: Final = frozenset({"DMP_GATEWAY_KILL_AT", "DMP_GATEWAY_CONFIG", "DMP_GATEWAY_DATA"})
+
+#: Sections of the file, each a table of keys.
+SECTIONS: Final[dict[str, type[Model]]] = {
+    "mllp": Mllp,
+    "queue": Queue,
+    "processes": Processes,
+    "batch": Batch,
+    "answers": Answers,
+    "retention": Retention,
+    "log": Log,
+}
+
+#: Lists of tables in the file, by the type of their rows.
+LISTS: Final[dict[str, type[Model]]] = {"establishments": Establishment, "sources": Source, "connections": Connection}
+
+_HELP: Final = {
+    "environment": '"production" refuses test patients (INS roots .10 and .11) and messages marked T or D; "test" takes them.',
+    "mllp.host": "Address to listen on; without TLS one of the loopback interface.",
+    "mllp.port": "Port to listen on; 0 takes a free one and prints it.",
+    "mllp.frame_limit_bytes": "The longest message; a longer one is answered AE and the connection closed.",
+    "mllp.idle_timeout_seconds": "A connection that says nothing for so long is closed.",
+    "mllp.connection_limit": "How many connections may be open at once.",
+    "mllp.ack_wait_seconds": "A message that is not durable by then is answered AR: the sender sends it again.",
+    "queue.sealed_limit_bytes": "The largest sealed deposit that the queue takes.",
+    "queue.limit_messages": "How many deposits may wait; beyond it, messages are answered AR.",
+    "processes.doors": "How many MLLP processes share the port, where AMQP_URL names a broker.",
+    "processes.workers": "How many workers share the lanes, where AMQP_URL names a broker.",
+    "batch.submissions": "The most submissions in one transaction.",
+    "batch.bytes": "The most bytes in one transaction.",
+    "batch.wait_seconds": "How long a batch waits for more before it is applied.",
+    "answers.keep_days": "How long the journal of answers is kept, in days: longer than any backup is old when it is restored.",
+    "retention.receipts_days": "Receipts are kept for so many days after the decision; a resend is recognised by them.",
+    "retention.parked_days": "What is parked is kept sealed for so many days, then erased.",
+    "retention.deleted_days": "The bytes of a deleted document are kept for so many days after the deletion.",
+    "retention.done_days": "Tasks that are done and acknowledgements that were delivered are kept for so many days.",
+    "retention.records_years": "A closed record is kept for so many years, then destroyed with its trace.",
+    "log.level": "Lines below it are not written: debug, info, warning, error.",
+    "log.format": '"json", "console" for people, or "auto": console on a terminal, JSON otherwise.',
+}
+
+
+def _rows() -> tuple[Setting, ...]:
+    rows = [Setting(name="environment", default=None, help=_HELP["environment"])]
+    for section, kind in SECTIONS.items():
+        rows += [
+            Setting(name=f"{section}.{field.name}", default=field.default, help=_HELP[f"{section}.{field.name}"])
+            for field in msgspec.structs.fields(kind)
+        ]
+    return tuple(rows)
+
+
+#: Every setting that has one value; the lists of establishments, sources and connections stand in the file only.
+SETTINGS: Final = _rows()

@@ -1,0 +1,1 @@
+"""The nouns of the house: frozen, typed values that every room shares. Imports nothing of ours."""

@@ -1,0 +1,1 @@
+"""Pure decisions: opposition, identity gate, versions, rights. Rows and the time in, a verdict out."""

@@ -1,0 +1,102 @@
+"""
+What happens, each thing a frozen type (noun and past verb) that writes its own line and moves its own counters.
+
+Nothing else formats a line. One line at level `info` per message tells the whole of it (`deposit.accepted`, `event.applied`,
+`message.rejected`…); the others are for following a message through the rooms.
+"""
+
+from typing import Final
+
+from gateway.telemetry.answer_events import AnswersRecovered, AnswerUnnoted
+from gateway.telemetry.door_events import (
+    ConnectionClosed,
+    ConnectionOpened,
+    ConnectionRefused,
+    DoorClosed,
+    DoorOpened,
+    GatewayStarted,
+    GatewayStopped,
+    MessageAnswered,
+    MessageDeferred,
+    MessageIgnored,
+    MessageReceived,
+    MessageRejected,
+    ProcessEnded,
+    ProcessUnstarted,
+)
+from gateway.telemetry.error_events import InternalError, LibraryFailed, LibraryWarned
+from gateway.telemetry.event import Event
+from gateway.telemetry.key_events import KeysErased, KeysProblem, KeysRetained, LanePassed
+from gateway.telemetry.record_events import (
+    BatchApplied,
+    DepositAccepted,
+    DepositParked,
+    DepositRefused,
+    DepositSettled,
+    EventApplied,
+    EventRefused,
+    ParkedUnjudged,
+    QueueProblem,
+    QueueRecovered,
+    ReportDropped,
+    StoreProblem,
+    StoreRecovered,
+    UpkeepDelayed,
+    UpkeepEnded,
+    UpkeepErased,
+)
+
+#: Every event.
+EVENTS: Final[tuple[type[Event], ...]] = (
+    GatewayStarted, GatewayStopped, ProcessEnded, ProcessUnstarted,
+    DoorOpened, DoorClosed, ConnectionOpened, ConnectionClosed, ConnectionRefused,
+    MessageReceived, MessageAnswered, MessageRejected, MessageIgnored, MessageDeferred,
+    DepositAccepted, DepositSettled, DepositRefused, DepositParked, ParkedUnjudged, EventApplied, EventRefused, BatchApplied,
+    QueueProblem, QueueRecovered, StoreProblem, StoreRecovered, UpkeepErased, UpkeepEnded, UpkeepDelayed, ReportDropped,
+    AnswerUnnoted, AnswersRecovered, LanePassed, KeysErased, KeysRetained, KeysProblem,
+    InternalError, LibraryWarned, LibraryFailed,
+)  # fmt: skip
+
+__all__ = [
+    "EVENTS",
+    "AnswerUnnoted",
+    "AnswersRecovered",
+    "BatchApplied",
+    "ConnectionClosed",
+    "ConnectionOpened",
+    "ConnectionRefused",
+    "DepositAccepted",
+    "DepositParked",
+    "DepositRefused",
+    "DepositSettled",
+    "DoorClosed",
+    "DoorOpened",
+    "Event",
+    "EventApplied",
+    "EventRefused",
+    "GatewayStarted",
+    "GatewayStopped",
+    "InternalError",
+    "KeysErased",
+    "KeysProblem",
+    "KeysRetained",
+    "LanePassed",
+    "LibraryFailed",
+    "LibraryWarned",
+    "MessageAnswered",
+    "MessageDeferred",
+    "MessageIgnored",
+    "MessageReceived",
+    "MessageRejected",
+    "ParkedUnjudged",
+    "ProcessEnded",
+    "ProcessUnstarted",
+    "QueueProblem",
+    "QueueRecovered",
+    "ReportDropped",
+    "StoreProblem",
+    "StoreRecovered",
+    "UpkeepDelayed",
+    "UpkeepEnded",
+    "UpkeepErased",
+]
