@@ -1,0 +1,211 @@
+"""
+The MetaDMPMSS flags: one OBX each, for every document of the message.
+
+Source: ANS Trans. CDA en HL7v2 2.1, meta-dmp-mss.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from gateway.mappers.hl7v2.findings import Findings
+from gateway.mappers.hl7v2.tokens import Message, Segment
+from gateway.mappers.hl7v2.values import value
+from gateway.model.code import Code
+from gateway.model.place import Place, er7_path
+from gateway.model.problem import Severity
+from gateway.model.submission import Act, Flags
+
+SYSTEM: Final = "MetaDMPMSS"
+
+REQUIRED: Final = (
+    "MASQUE_PS",
+    "INVISIBLE_PATIENT",
+    "INVISIBLE_REP_LEGAUX",
+    "CONNEXION_SECRETE",
+    "MODIF_CONF_CODE",
+    "DESTDMP",
+    "DESTMSSANTEPS",
+    "DESTMSSANTEPAT",
+)
+#: Written optional and 1..1 at once: N where they are absent.
+DEFAULTED: Final = ("ACK_RECEPTION", "ACK_LECTURE_MSS")
+#: Spellings of earlier versions of the volet.
+SPELLINGS: Final[Mapping[str, str]] = {
+    "INVISIBLE_REPRESENTANTS_LEGAUX": "INVISIBLE_REP_LEGAUX",
+    "MODIF_CONFIDENTIALITYCODE": "MODIF_CONF_CODE",
+    "ACK_LECTURE": "ACK_LECTURE_MSS",
+}
+#: Of secure mail and of earlier versions: known, and of no concern to the record.
+IGNORED: Final = frozenset({"CORPSMAIL_PS", "CORPSMAIL_PATIENT", "COMP_LOT"})
+
+#: Tells whether the message concerns the record at all.
+DESTINATION: Final = "DESTDMP"
+
+_KNOWN: Final = frozenset({*REQUIRED, *DEFAULTED})
+_VALUES: Final[Mapping[str, bool]] = {"Y": True, "N": False}
+
+#: Code system of the codes that flags add to the document's confidentiality.
+_CONFIDENTIALITY: Final = "1.2.250.1.213.1.1.4.13"
+_RESTRICTED: Final = frozenset({"R", "V"})
+_MAJORITY_YEARS: Final = 18
+
+
+@dataclass(frozen=True, slots=True)
+class FlagsReading:
+    """
+    The flags, and where each was written.
+
+    Attributes:
+        flags: Their values; False for one that is absent or unreadable.
+        places: OBX-5 by code.
+    """
+
+    flags: Flags
+    places: Mapping[str, Place]
+
+
+def is_flag(obx: Segment) -> bool:
+    """Tell whether an OBX belongs to the flags: by its system, or by a known code without system (older forms)."""
+    system, code = value(obx, 3, 3), _code(obx)
+    return system == SYSTEM or code in IGNORED or (system is None and code in _KNOWN)
+
+
+def read(message: Message, written: Iterable[Segment], act: Act | None, findings: Findings) -> FlagsReading:
+    """
+    Read the flags of a message, in any order.
+
+    Args:
+        message: The message.
+        written: The OBX of it that are flags.
+        act: What the message asks for. A deletion is warned of its flags, and without DESTDMP it is for the record (D-4); only a
+            DESTDMP that cannot be read refuses it.
+        findings: Takes FLAG_MISSING, FLAG_INVALID, and VALUE_UNKNOWN as a warning.
+    """
+    severity = Severity.WARNING if act is Act.DELETE else Severity.ERROR
+    values: dict[str, bool] = {}
+    places: dict[str, Place] = {}
+    empty: dict[str, Place] = {}
+    for obx in written:
+        code = _code(obx)
+        if code in IGNORED:
+            continue
+        if code not in _KNOWN:
+            findings.warn("VALUE_UNKNOWN", obx.place(3), "a flag that the volet does not have")
+            continue
+        place = obx.place(5)
+        said = value(obx, 5)
+        if said is None:
+            empty.setdefault(code, place)
+            continue
+        flag = _VALUES.get(said)
+        unclear = Severity.ERROR if code == DESTINATION else severity
+        if flag is None:
+            findings.add("FLAG_INVALID", place, code, severity=unclear)
+            values.setdefault(code, False)
+        elif values.get(code, flag) is not flag:
+            findings.add("FLAG_INVALID", place, f"{code}: twice, with different values", severity=unclear)
+        else:
+            values[code] = flag
+        places.setdefault(code, place)
+    for code in REQUIRED:
+        if code not in values:
+            findings.add("FLAG_MISSING", empty.get(code) or _behind(message), code, severity=severity)
+    if act is Act.DELETE:
+        values.setdefault(DESTINATION, True)
+    return FlagsReading(Flags(**{code.lower(): flag for code, flag in values.items()}), places)
+
+
+def contradictions(reading: FlagsReading, act: Act | None, findings: Findings) -> None:
+    """
+    Find flags that may not stand together.
+
+    Args:
+        reading: The flags.
+        act: What the message asks for; None: it does not say in one voice. A deletion always passes (D-4).
+        findings: Takes FLAGS_FORBIDDEN.
+
+    Source: EX_2.1-1050; P12.
+    """
+    flags = reading.flags
+    if flags.masque_ps and flags.invisible_patient:
+        severity = Severity.WARNING if act is Act.DELETE else Severity.ERROR
+        detail = "MASQUE_PS with INVISIBLE_PATIENT"
+        findings.add("FLAGS_FORBIDDEN", reading.places.get("INVISIBLE_PATIENT"), detail, severity=severity)
+    if flags.modif_conf_code and act not in {Act.REPLACE, None}:
+        severity = Severity.WARNING if act is Act.DELETE else Severity.ERROR
+        detail = "MODIF_CONF_CODE without a replacement"
+        findings.add("FLAGS_FORBIDDEN", reading.places.get("MODIF_CONF_CODE"), detail, severity=severity)
+
+
+def restricted(codes: tuple[Code, ...], place: Place | None, act: Act | None, document: int, findings: Findings) -> None:
+    """
+    Find a document that its author marked restricted or very restricted, and that is sent to be shared.
+
+    Args:
+        codes: Confidentiality codes of the CDA itself.
+        place: Where they stand.
+        act: As in `contradictions`.
+        document: Index of the document.
+        findings: Takes FLAGS_FORBIDDEN.
+
+    Source: P9.
+    """
+    if any(code.code in _RESTRICTED for code in codes):
+        severity = Severity.WARNING if act is Act.DELETE else Severity.ERROR
+        detail = "DESTDMP with a restricted confidentialityCode"
+        findings.add("FLAGS_FORBIDDEN", place, detail, severity=severity, document=document)
+
+
+def unusual(reading: FlagsReading, born: datetime | None, sent: datetime | None, findings: Findings) -> None:
+    """
+    Warn of flags that are rare enough to be a mistake; the document is taken.
+
+    Args:
+        reading: The flags.
+        born: Birth of the patient, aware.
+        sent: Date of the message, aware.
+        findings: Takes FLAGS_UNUSUAL, at most once.
+    """
+    flags = reading.flags
+    is_adult = born is not None and sent is not None and (sent - born).days >= _MAJORITY_YEARS * 365.25
+    rows = (
+        ("CONNEXION_SECRETE", flags.connexion_secrete and is_adult, "CONNEXION_SECRETE for this patient"),
+        (
+            "CONNEXION_SECRETE",
+            flags.connexion_secrete and not flags.invisible_rep_legaux,
+            "CONNEXION_SECRETE without INVISIBLE_REP_LEGAUX",
+        ),
+        ("INVISIBLE_REP_LEGAUX", flags.invisible_rep_legaux and is_adult, "INVISIBLE_REP_LEGAUX for this patient"),
+        (
+            "INVISIBLE_REP_LEGAUX",
+            flags.invisible_rep_legaux and flags.invisible_patient,
+            "INVISIBLE_REP_LEGAUX with INVISIBLE_PATIENT",
+        ),
+    )
+    found = [(code, detail) for code, holds, detail in rows if holds]
+    if found:
+        findings.warn("FLAGS_UNUSUAL", reading.places.get(found[0][0]), "; ".join(detail for _, detail in found))
+
+
+def confidentiality(flags: Flags) -> tuple[Code, ...]:
+    """Return the confidentiality codes that the flags add to each document. Source: volet 2.1, mapping."""
+    rows = (
+        (flags.masque_ps, "MASQUE_PS"),
+        (flags.invisible_patient, "INVISIBLE_PATIENT"),
+        (flags.invisible_rep_legaux, "INVISIBLE_REPRESENTANTS_LEGAUX"),
+    )
+    return tuple(Code(code=code, system=_CONFIDENTIALITY) for holds, code in rows if holds)
+
+
+def _code(obx: Segment) -> str:
+    written = value(obx, 3) or ""
+    return SPELLINGS.get(written, written)
+
+
+def _behind(message: Message) -> Place:
+    """Return the place of an OBX that would follow the last one."""
+    present = message.all("OBX")
+    end = present[-1].end if present else None
+    return Place(path=er7_path("OBX", len(present) + 1), start=end, end=end)
