@@ -1,0 +1,165 @@
+"""`dmp-gateway deposits`: where messages went, and why."""
+
+from pathlib import Path
+from typing import Final
+
+import click
+
+from gateway.cli import console
+from gateway.cli.data_option import data_option, json_option
+from gateway.cli.reading import reading, require_store
+from gateway.model.ports import FileUnusable
+from gateway.model.problem import Problem
+from gateway.model.problems import CODES
+from gateway.model.verdict import Verdict
+from gateway.store.views import DepositLine, DepositPage
+from gateway.wiring.data import DataDirectory
+from gateway.wiring.waiting import waiting_deposits
+
+_STATES: Final = ("queued", *(verdict.value for verdict in Verdict))
+_FILTERS: Final = ("source", "establishment", "patient", "message", "document", "code", "since", "until")
+
+
+@click.group()
+def deposits() -> None:
+    """See where messages went and why: ids, codes and times, never their content."""
+
+
+@deposits.command("list")
+@click.option("--state", type=click.Choice(_STATES), help="Only those that ended so (or still wait: queued).")
+@click.option("--source", metavar="ID", help="Only this source.")
+@click.option("--establishment", metavar="ID", help="Only this establishment.")
+@click.option("--patient", metavar="INS|LOCAL", help="Only this patient's: INS or local number.")
+@click.option("--message", metavar="MSH-10", help="Only this message control id.")
+@click.option("--document", metavar="ID", help="Only those that carried this document id.")
+@click.option("--code", metavar="CODE", help="Only those with this problem code, for example OPPOSED.")
+@click.option("--since", metavar="ISO", help="Received at or after, for example 2026-03-10 or 2026-03-10T08:00 (UTC).")
+@click.option("--until", metavar="ISO", help="Received before.")
+@click.option("--limit", type=click.IntRange(1, 1_000_000), default=50, show_default=True, help="How many at most, newest first.")
+@data_option
+@json_option
+def list_deposits(*, state: str | None, limit: int, data: Path, as_json: bool, **filters: str | None) -> None:
+    """
+    List messages, newest first.
+
+    \b
+    Examples:
+      dmp-gateway deposits list --state rejected
+      dmp-gateway deposits list --patient 284103523811464 --json | jq -r .state
+    """  # noqa: D301 - click reads this mark
+    directory = _store(data)
+    chosen = {name: value for name in _FILTERS if (value := filters[name])}
+    lines: list[DepositLine] = []
+    if state in {None, "queued"}:
+        lines.extend(_waiting(directory, chosen))
+    if state != "queued":
+        with reading(directory) as reader:
+            decided = reader.deposits({**({"state": state} if state else {}), **chosen}, limit=limit)
+        known = {line.id for line in decided}
+        lines = [line for line in lines if line.id not in known] + decided
+    lines = lines[:limit]
+    if as_json:
+        for line in lines:
+            console.json_line(line)
+        return
+    if not lines:
+        console.err.print(
+            "No message matches." if chosen or state else "No message yet. Send one: dmp-gateway send --example mdm"
+        )
+        return
+    console.table(
+        ("received", "source", "message", "act", "state", "codes", "patient", "documents", "id"),
+        [
+            (
+                line.received_at[:19].replace("T", " "),
+                line.source,
+                line.message_id,
+                line.act or "",
+                line.state,
+                " ".join(line.codes),
+                line.patient or "",
+                " ".join(line.document_ids),
+                line.id,
+            )
+            for line in lines
+        ],
+    )
+
+
+@deposits.command("show")
+@click.argument("deposit_id", metavar="ID")
+@data_option
+@json_option
+def show_deposit(*, deposit_id: str, data: Path, as_json: bool) -> None:
+    """Show one message: its timeline, what became of each document, the rule, and what to do."""
+    directory = _store(data)
+    # Looked for once more at the end: it may have gone from the queue to the store while it was looked for.
+    page = _decided(directory, deposit_id) or _queued(directory, deposit_id) or _decided(directory, deposit_id)
+    if page is None:
+        console.fail(f"No message has the id {deposit_id}.", "`dmp-gateway deposits list` shows the ids.")
+    if as_json:
+        console.json_line(page)
+        return
+    _print_page(page)
+
+
+def _print_page(page: DepositPage) -> None:
+    deposit, outcome = page.deposit, page.outcome
+    console.out.print(
+        f"Message  {deposit.message_id}  {page.message_type or ''}  from {deposit.source} ({deposit.establishment})"
+    )
+    console.out.print(f"Id       {deposit.id}")
+    console.out.print(f"Patient  {deposit.patient or 'not read'}")
+    console.out.print(f"Act      {deposit.act or 'none'}   documents {' '.join(deposit.document_ids) or 'none'}")
+    console.out.print("")
+    console.out.print(f"{deposit.received_at}  received by door {deposit.door}")
+    for line in page.trace:
+        what = " ".join(filter(None, (line.document, line.verdict, line.rule, line.statement)))
+        console.out.print(f"{line.at}  {line.action}  {what}")
+    if outcome is None:
+        console.out.print("                                  waits in the queue")
+        return
+    rule = f"  by rule {outcome.rule}" if outcome.rule else ""
+    console.out.print(f"{page.decided_at}  decided: {outcome.verdict.value}{rule}")
+    if outcome.statement:
+        console.out.print(f"         statement {outcome.statement}")
+    if outcome.first:
+        console.out.print(f"         first deposit {outcome.first}")
+    for problem in outcome.problems:
+        _print_problem(problem)
+    for document in outcome.documents:
+        console.out.print(
+            f"\n  document {document.unique_id}: {document.verdict.value}" + (f"  {document.rule}" if document.rule else "")
+        )
+        for problem in document.problems:
+            _print_problem(problem)
+
+
+def _print_problem(problem: Problem) -> None:
+    code = CODES[problem.code]
+    place = f"  at {problem.place}" if problem.place else ""
+    detail = f" ({problem.detail})" if problem.detail else ""
+    console.out.print(f"\n  {problem.severity.value} {code.code}{place}\n    {code.text}{detail}\n    → {code.advice}")
+
+
+def _decided(directory: DataDirectory, deposit_id: str) -> DepositPage | None:
+    with reading(directory) as reader:
+        return reader.deposit(deposit_id)
+
+
+def _queued(directory: DataDirectory, deposit_id: str) -> DepositPage | None:
+    waiting = next((line for line in _waiting(directory, {}) if line.id == deposit_id), None)
+    return None if waiting is None else DepositPage(deposit=waiting, decided_at=None, message_type=None, outcome=None)
+
+
+def _waiting(directory: DataDirectory, filters: dict[str, str]) -> list[DepositLine]:
+    try:
+        return waiting_deposits(directory, filters)
+    except FileUnusable as unusable:
+        console.fail(f"What waits cannot be listed: {unusable}.", "`dmp-gateway doctor` tells more.")
+
+
+def _store(data: Path) -> DataDirectory:
+    directory = DataDirectory(data)
+    require_store(directory)
+    return directory

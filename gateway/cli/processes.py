@@ -1,0 +1,187 @@
+"""`dmp-gateway mllp` and `dmp-gateway worker`: the processes of a gateway on a broker, each alone (D-12)."""
+
+import asyncio
+import os
+import resource
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+import click
+
+from gateway.cli import console
+from gateway.cli.configuration import read_configuration
+from gateway.cli.data_option import config_option, data_option, json_option
+from gateway.config.load import Loaded
+from gateway.queue.errors import KeysUnusable
+from gateway.queue.rabbitmq.consumer import Share
+from gateway.queue.rabbitmq.setup import BrokerUnusable
+from gateway.store.port import StoreUnusable
+from gateway.telemetry import log
+from gateway.wiring.broker import amqp_url
+from gateway.wiring.clock import SystemClock
+from gateway.wiring.data import DataDirectory
+from gateway.wiring.database import database_url
+from gateway.wiring.doors import Doors
+from gateway.wiring.gateway import Ready
+from gateway.wiring.service_manager import ServiceManager
+from gateway.wiring.working import WorkerProcess, Working
+
+_CONFIG = "The configuration, a TOML file; without one the sample configuration runs, as test, on loopback."
+_supervised = click.option("--supervised", is_flag=True, hidden=True, help="Stop when standard input ends.")
+
+
+@click.command()
+@config_option(_CONFIG)
+@data_option
+@click.option("--mllp-host", metavar="ADDRESS", help="Address to listen on (overrides the file).")
+@click.option("--mllp-port", type=click.IntRange(0, 65535), help="Port to listen on; 0 takes a free one (overrides the file).")
+@click.option("--share-port", is_flag=True, help="Let others listen on the same port: the system shares connections out.")
+@_supervised
+@json_option
+def mllp(
+    *,
+    config: Path | None,
+    data: Path,
+    mllp_host: str | None,
+    mllp_port: int | None,
+    share_port: bool,
+    supervised: bool,
+    as_json: bool,
+) -> None:
+    """
+    Run the MLLP door alone, over the broker that AMQP_URL names: it reads, publishes and answers, and has no store.
+
+    `dmp-gateway serve` runs as many of these and of workers as the configuration says, and starts again what dies.
+    """
+    broker = _broker()
+    loaded = _begun(config, {"mllp.host": mllp_host, "mllp.port": mllp_port})
+    manager = ServiceManager.of()
+    doors = Doors(loaded, DataDirectory(data), broker, SystemClock(), reuse_port=share_port)
+
+    def say_ready(ready: Ready) -> None:
+        where = f"{ready.mllp_host}:{ready.mllp_port}"
+        manager.ready(f"MLLP {where}, {ready.environment}")
+        _say(ready, f"MLLP door on {where}", as_json=as_json)
+
+    async def run() -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        def ask_to_stop() -> None:
+            loop.call_soon_threadsafe(stop.set)
+            manager.stopping()
+
+        on_stop(ask_to_stop, supervised=supervised)
+        watching = asyncio.create_task(manager.watch(doors.pulse))
+        try:
+            await doors.run(say_ready, stop)
+        finally:
+            watching.cancel()
+
+    try:
+        asyncio.run(run())
+    except (KeysUnusable, BrokerUnusable) as failure:
+        console.fail(str(failure), "Nothing was changed.")
+    except OSError as failure:
+        console.fail(f"The door cannot open: {failure.strerror or failure}.", "Is the port taken? `dmp-gateway doctor` tells.")
+
+
+@click.command()
+@config_option(_CONFIG)
+@data_option
+@click.option("--number", type=click.IntRange(1), default=1, show_default=True, help="Which worker of them this is, from 1.")
+@click.option("--of", "count", type=click.IntRange(1), default=1, show_default=True, help="How many workers there are.")
+@_supervised
+@json_option
+def worker(*, config: Path | None, data: Path, number: int, count: int, supervised: bool, as_json: bool) -> None:
+    """
+    Run one worker alone: it takes from the broker that AMQP_URL names and writes the database that DATABASE_URL names.
+
+    Worker k of M takes its share of the lanes at once and stands by for the others.
+    """
+    broker = _broker()
+    if database_url() is None:
+        console.usage("A worker needs a database of its own kind.", "Set DATABASE_URL: a file has one owner.")
+    if number > count:
+        console.usage(f"There is no worker {number} of {count}.", "--number goes from 1 to --of.")
+    loaded = _begun(config, {})
+    stop, manager = threading.Event(), ServiceManager.of()
+
+    def ask_to_stop() -> None:
+        stop.set()
+        manager.stopping()
+
+    on_stop(ask_to_stop, supervised=supervised)
+    process = WorkerProcess(loaded, DataDirectory(data), broker, SystemClock(), Share(number=number - 1, of=count))
+
+    def say_ready(working: Working) -> None:
+        words = f"worker {working.worker} of {working.of}"
+        manager.ready(words)
+        _say(working, words, as_json=as_json)
+
+    try:
+        with manager.watching(process.pulse):
+            process.run(say_ready, stop)
+    except (KeysUnusable, BrokerUnusable, StoreUnusable) as failure:
+        console.fail(str(failure), "Nothing was changed.")
+
+
+def on_stop(stop: Callable[[], object], *, supervised: bool) -> None:
+    """
+    Call `stop` at the first signal to end; the second one ends the process at once.
+
+    Args:
+        stop: Called on the main thread, or on one that watches standard input.
+        supervised: Standard input is held by the supervisor: its end is a signal too.
+    """
+    asked = False
+
+    def ask(*_: object) -> None:
+        nonlocal asked
+        if asked:
+            os._exit(1)
+        asked = True
+        stop()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, ask)
+    if supervised:
+
+        def watch() -> None:
+            # Not through `sys.stdin`: its lock would be held when the process ends.
+            while os.read(0, 1024):
+                pass
+            stop()
+
+        threading.Thread(target=watch, name="supervisor", daemon=True).start()
+
+
+def _broker() -> str:
+    broker = amqp_url()
+    if broker is None:
+        _no_broker()
+    return broker
+
+
+def _no_broker() -> NoReturn:
+    console.usage("There is no broker.", "Set AMQP_URL=amqp://user:password@host:5672/%2F, or run `dmp-gateway serve`.")
+
+
+def _begun(config: Path | None, flags: dict[str, object]) -> Loaded:
+    loaded = read_configuration(config, {name: value for name, value in flags.items() if value is not None})
+    log.configure(loaded.settings.log.level.value, loaded.settings.log.format.value)
+    # A core file would hold whatever was being read, and the keys (D-7).
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    return loaded
+
+
+def _say(ready: object, words: str, *, as_json: bool) -> None:
+    if as_json:
+        console.json_line(ready)
+    else:
+        console.out.print(f"dmp-gateway  {words}")
+    sys.stdout.flush()

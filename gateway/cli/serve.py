@@ -1,0 +1,123 @@
+"""`dmp-gateway serve`: the gateway, until it is asked to stop."""
+
+import asyncio
+import os
+import resource
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from gateway.cli import console
+from gateway.cli.configuration import read_configuration
+from gateway.cli.data_option import config_option, data_option, json_option
+from gateway.config.load import Loaded
+from gateway.model.ports import FileUnusable
+from gateway.queue.errors import KeysUnusable, LayoutNewer
+from gateway.store.port import StoreUnusable
+from gateway.store.sqlite.connection import NewerSchema
+from gateway.telemetry import log
+from gateway.wiring.broker import amqp_url
+from gateway.wiring.clock import SystemClock
+from gateway.wiring.data import DataDirectory, Owned
+from gateway.wiring.database import database_url
+from gateway.wiring.gateway import Gateway, Ready
+from gateway.wiring.service_manager import ServiceManager
+from gateway.wiring.supervisor import NotStarted, Supervisor
+
+
+@click.command()
+@config_option("The configuration, a TOML file; without one the sample configuration runs, as test, on loopback.")
+@data_option
+@click.option("--mllp-host", metavar="ADDRESS", help="Address of the MLLP door (overrides the file).")
+@click.option(
+    "--mllp-port", type=click.IntRange(0, 65535), help="Port of the MLLP door; 0 takes a free one (overrides the file)."
+)
+@click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), help="Least level that is logged.")
+@json_option
+def serve(
+    *,
+    config: Path | None,
+    data: Path,
+    mllp_host: str | None,
+    mllp_port: int | None,
+    log_level: str | None,
+    as_json: bool,
+) -> None:
+    """
+    Run the gateway: doors, queue, worker and record store in one process, on files in one directory.
+
+    With AMQP_URL and DATABASE_URL: doors and workers as processes of their own over that broker and that database, as many as
+    [processes] says, each started again when it dies. AMQP_URL_FILE and DATABASE_URL_FILE name a file that holds the URL instead.
+
+    Under systemd (Type=notify) it says when it is ready, that it lives, and that it stops: samples/systemd.
+
+    Prints where it listens on standard output and logs to standard error. SIGTERM or Ctrl-C drains and stops, exit status 0: what
+    was answered AA is in the record, or waits in the queue and is applied at the next start.
+
+    \b
+    Examples:
+      dmp-gateway serve                                  try it: 127.0.0.1:2575, ./dmp-data
+      dmp-gateway serve --config /etc/dmp-gateway.toml --data /var/lib/dmp-gateway
+    """  # noqa: D301 - click reads this mark
+    flags = {"mllp.host": mllp_host, "mllp.port": mllp_port, "log.level": log_level}
+    loaded = read_configuration(config, {name: value for name, value in flags.items() if value is not None})
+    log.configure(loaded.settings.log.level.value, loaded.settings.log.format.value)
+    # A core file would hold whatever was being read, and the keys (D-7).
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    directory, manager = DataDirectory(data), ServiceManager.of()
+    gateway = _gateway(loaded, config, directory)
+
+    def say_ready(ready: Ready) -> None:
+        manager.ready(f"MLLP {ready.mllp_host}:{ready.mllp_port}, {ready.environment}")
+        if as_json:
+            console.json_line(ready)
+            return
+        kind = "the sample configuration, for trying out" if ready.sample else str(loaded.path)
+        console.out.print(f"dmp-gateway  {ready.environment}, {kind}")
+        console.out.print(f"  MLLP  {ready.mllp_host}:{ready.mllp_port}  (plain text, loopback)")
+        console.out.print(f"  data  {ready.data}")
+        if ready.sample:
+            console.out.print("  try   dmp-gateway send --example mdm   then   dmp-gateway deposits list")
+        console.out.file.flush()
+
+    try:
+        asyncio.run(_until_asked(gateway, manager, say_ready))
+    except Owned as owned:
+        console.fail(f"{directory.path}: {owned}.", "Stop that one, or give this one another --data.")
+    except (KeysUnusable, NewerSchema, LayoutNewer, StoreUnusable, NotStarted) as failure:
+        console.fail(str(failure), "Nothing was changed.")
+    except (OSError, FileUnusable) as failure:
+        console.fail(
+            f"The gateway cannot start: {failure}.",
+            "Is the port taken, or the directory not writable? `dmp-gateway doctor` tells.",
+        )
+
+
+def _gateway(loaded: Loaded, config: Path | None, directory: DataDirectory) -> Gateway | Supervisor:
+    """Return one process on files, or, with a broker, what starts and watches several."""
+    if amqp_url() is None:
+        return Gateway(loaded, directory, SystemClock(), console.err.print)
+    if database_url() is None:
+        console.usage("AMQP_URL names a broker, no DATABASE_URL a database.", "Several processes need both, or neither.")
+    return Supervisor(loaded, config, directory)
+
+
+async def _until_asked(gateway: Gateway | Supervisor, manager: ServiceManager, ready: Callable[[Ready], None]) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def ask_to_stop() -> None:
+        if stop.is_set():
+            os._exit(1)  # asked twice: do not drain
+        stop.set()
+        manager.stopping()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ask_to_stop)
+    watching = asyncio.create_task(manager.watch(gateway.pulse))
+    try:
+        await gateway.run(ready, stop)
+    finally:
+        watching.cancel()

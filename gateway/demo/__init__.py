@@ -1,0 +1,1 @@
+"""The minute that shows what the product does: `make demo` (ARCHITECTURE.md)."""

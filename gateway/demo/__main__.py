@@ -1,0 +1,7 @@
+"""`python -m gateway.demo`."""
+
+import sys
+
+from gateway.demo.story import main
+
+sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,105 @@
+"""A process with doors: it reads, publishes and answers, and has no store (D-12)."""
+
+import asyncio
+import os
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from importlib import metadata
+from typing import Final
+
+from gateway.adapters.mllp.server import MllpDoor
+from gateway.config.load import Loaded
+from gateway.model.ports import Clock
+from gateway.queue.keys import Keys
+from gateway.queue.rabbitmq.queue import RabbitQueue
+from gateway.queue.rabbitmq.queue import Settings as QueueLimits
+from gateway.queue.receipt import MacReceipts
+from gateway.telemetry import events
+from gateway.wiring.answers import Answers
+from gateway.wiring.broker import BrokerDeposits, BrokerEvents
+from gateway.wiring.data import DataDirectory
+from gateway.wiring.gateway import DRAIN_SECONDS, Ready, mllp_spec
+from gateway.wiring.midnight import Midnight
+
+#: How long a door waits for the broker before it opens: without one it would answer AR.
+CONNECT_SECONDS: Final = 10.0
+
+
+class Doors:
+    """
+    The HL7v2 door over a broker.
+
+    Args:
+        loaded: The settings and where they came from.
+        directory: The data directory: keys and the journal of answers; other processes of this machine use it too.
+        broker: The broker's URL.
+        clock: The time.
+        reuse_port: Other processes listen on the same port.
+    """
+
+    def __init__(self, loaded: Loaded, directory: DataDirectory, broker: str, clock: Clock, *, reuse_port: bool) -> None:
+        """Keep the settings; `run` opens the rooms."""
+        self._loaded = loaded
+        self._directory = directory
+        self._broker = broker
+        self._clock = clock
+        self._reuse_port = reuse_port
+        self._pulse: Callable[[], str | None] = lambda: "starting"
+
+    async def run(self, ready: Callable[[Ready], None], stop: asyncio.Event) -> None:
+        """
+        Open the rooms, serve until `stop` is set, answer what is there, close.
+
+        Args:
+            ready: Called once the door listens.
+            stop: Set to stop.
+
+        Raises:
+            KeysUnusable, BrokerUnusable, OSError: it cannot be opened.
+        """
+        settings = self._loaded.settings
+        keys = Keys.open(self._directory.keys, self._clock)
+        answers = Answers(self._directory.answers, self._clock)
+        answers.keep(timedelta(days=settings.answers.keep_days))
+        queue = RabbitQueue(self._broker, keys, QueueLimits(sealed_limit_bytes=settings.queue.sealed_limit_bytes))
+        door = MllpDoor(
+            mllp_spec(settings, reuse_port=self._reuse_port),
+            deposits=BrokerDeposits(queue.door, answers),
+            events=BrokerEvents(queue.door, self._clock, answers),
+            receipts=MacReceipts(keys.receipts),
+            clock=self._clock,
+        )
+        midnight = Midnight(keys, self._clock, queue, queue.erasable, door=True)
+        begun = time.monotonic()
+        try:
+            if not await asyncio.to_thread(queue.connected, CONNECT_SECONDS):
+                events.QueueProblem(reason="connect", error=queue.problem() or "").emit()
+            await door.open()
+            self._pulse = lambda: f"MLLP {door.host}:{door.port}, {queue.problem() or 'at work'}"
+            midnight.start()
+            events.GatewayStarted(
+                version=metadata.version("dmp-gateway"), environment=settings.environment.value, sample=self._loaded.sample
+            ).emit()
+            ready(
+                Ready(
+                    pid=os.getpid(),
+                    data=str(self._directory.path),
+                    environment=settings.environment.value,
+                    sample=self._loaded.sample,
+                    mllp_host=door.host,
+                    mllp_port=door.port,
+                )
+            )
+            await stop.wait()
+            begun = time.monotonic()
+        finally:
+            await door.stop(DRAIN_SECONDS)
+            await asyncio.to_thread(midnight.stop, DRAIN_SECONDS)
+            await asyncio.to_thread(queue.close)
+            answers.close()
+        events.GatewayStopped(reason="asked", seconds=time.monotonic() - begun).emit()
+
+    def pulse(self) -> str | None:
+        """Tell how it is, for the service manager."""
+        return self._pulse()

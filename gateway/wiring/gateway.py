@@ -1,0 +1,226 @@
+"""The embedded gateway: one process owns doors, queue, worker and store (D-12, D-15)."""
+
+import asyncio
+import os
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from importlib import metadata
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from gateway.adapters.mllp.server import MllpDoor
+from gateway.adapters.mllp.spec import Spec
+from gateway.config.load import Loaded
+from gateway.config.settings import Settings
+from gateway.model.base import Model
+from gateway.model.ports import Clock
+from gateway.model.submission import Deposit
+from gateway.queue.embedded.queue import EmbeddedQueue
+from gateway.queue.embedded.queue import Settings as QueueLimits
+from gateway.queue.keys import Keys, Ring
+from gateway.queue.port import Delivery
+from gateway.queue.seal import open_sealed, seal
+from gateway.queue.wire import decode, encode
+from gateway.telemetry import events, metrics
+from gateway.wiring.control import ControlServer
+from gateway.wiring.data import DataDirectory
+from gateway.wiring.midnight import Midnight, erasable
+from gateway.wiring.naming import Names
+from gateway.wiring.ports import QueuedDeposits, StoredEvents
+from gateway.wiring.rooms import opened
+from gateway.wiring.upkeep import Upkeep, periods
+from gateway.wiring.verbs import Verbs
+from gateway.worker.consume import BatchLimits, Worker
+from gateway.worker.passing import record
+
+#: How long a stop waits for what was fully received, and for the batch in hand.
+DRAIN_SECONDS: Final = 20.0
+
+
+class Ready(Model, frozen=True, kw_only=True):
+    """Where a gateway that is ready listens."""
+
+    pid: int
+    data: str
+    environment: str
+    sample: bool
+    mllp_host: str
+    mllp_port: int
+
+
+class Gateway:
+    """
+    The whole product in one process.
+
+    Args:
+        loaded: The settings and where they came from.
+        directory: The data directory, not owned yet.
+        clock: The time.
+        say: Told one line for the operator when something was made or begins.
+    """
+
+    def __init__(self, loaded: Loaded, directory: DataDirectory, clock: Clock, say: Callable[[str], None]) -> None:
+        """Keep the settings; `run` opens the rooms."""
+        self._loaded = loaded
+        self._settings = loaded.settings
+        self._directory = directory
+        self._clock = clock
+        self._say = say
+        self._pulse: Callable[[], str | None] = lambda: "starting"
+
+    async def run(self, ready: Callable[[Ready], None], stop: asyncio.Event) -> None:
+        """
+        Own the directory, open the rooms, serve until `stop` is set, then drain: doors first, store last.
+
+        Args:
+            ready: Called once every door listens.
+            stop: Set to stop.
+
+        Raises:
+            Owned: another process owns the data directory.
+            KeysUnusable, NewerSchema, LayoutNewer, OSError, sqlite3.Error: it cannot be opened.
+        """
+        with self._directory.owned() as owner, opened(self._directory, self._clock, self._made) as rooms:
+            limits = QueueLimits(
+                limit_messages=self._settings.queue.limit_messages, sealed_limit_bytes=self._settings.queue.sealed_limit_bytes
+            )
+            queue = EmbeddedQueue(self._directory.queue, rooms.keys, limits, unopened=unopened)
+            worker = Worker(
+                queue,
+                rooms.store,
+                lambda delivery: parked_seal(rooms.keys, delivery),
+                batch_limits(self._settings),
+                unseal=lambda receipt, sealed: parked_open(rooms.keys, receipt, sealed),
+                passing=lambda: record(queue, rooms.store),
+            )
+            midnight = Midnight(
+                rooms.keys,
+                self._clock,
+                queue,
+                lambda: erasable(rooms.store, queue, self._clock, self._settings.retention.parked_days),
+                passed=rooms.store.lanes_passed,
+            )
+            rooms.answers.keep(timedelta(days=self._settings.answers.keep_days))
+            kept = periods(self._settings.retention)
+            upkeep = Upkeep(rooms.store, kept, self._clock)
+            stored = StoredEvents(rooms.store, self._clock)
+            door = MllpDoor(
+                mllp_spec(self._settings),
+                deposits=QueuedDeposits(queue, rooms.store, rooms.answers),
+                events=stored,
+                receipts=rooms.receipts,
+                clock=self._clock,
+            )
+            names = Names(self._settings.directory, self._settings.environment.value)
+            verbs = Verbs(rooms.store, self._clock, rooms.receipts, names, lambda: _status(queue, door), kept=kept)
+            control = ControlServer(Path(owner.socket), verbs.run)
+            worker.start()
+            begun = time.monotonic()
+            try:
+                await control.open()
+                await door.open()
+                self._pulse = lambda: _pulse(worker, queue, door)
+                ready(self._ready(door))
+                upkeep.start()
+                midnight.start()
+                await stop.wait()
+                begun = time.monotonic()
+            finally:
+                await door.stop(DRAIN_SECONDS)
+                stored.close()
+                verbs.stop()
+                await control.close()
+                await asyncio.to_thread(midnight.stop, DRAIN_SECONDS)
+                await asyncio.to_thread(worker.stop, DRAIN_SECONDS)
+                await asyncio.to_thread(upkeep.stop, DRAIN_SECONDS)
+                queue.close()
+        events.GatewayStopped(reason="asked", seconds=time.monotonic() - begun).emit()
+
+    def pulse(self) -> str | None:
+        """Tell how it is, for the service manager; None: its worker has ended."""
+        return self._pulse()
+
+    def _made(self, keys: str) -> None:
+        self._say(f"Made the first keys in {keys}: keep this folder out of every backup.")
+
+    def _ready(self, door: MllpDoor) -> Ready:
+        events.GatewayStarted(
+            version=metadata.version("dmp-gateway"),
+            environment=self._settings.environment.value,
+            sample=self._loaded.sample,
+        ).emit()
+        return Ready(
+            pid=os.getpid(),
+            data=str(self._directory.path),
+            environment=self._settings.environment.value,
+            sample=self._loaded.sample,
+            mllp_host=door.host,
+            mllp_port=door.port,
+        )
+
+
+def batch_limits(settings: Settings) -> BatchLimits:
+    """Return the size of a batch, as the configuration says."""
+    batch = settings.batch
+    return BatchLimits(submissions=batch.submissions, bytes=batch.bytes, wait_seconds=batch.wait_seconds)
+
+
+def mllp_spec(settings: Settings, *, reuse_port: bool = False) -> Spec:
+    """
+    Return what the HL7v2 door is given.
+
+    Args:
+        settings: The configuration.
+        reuse_port: Other processes listen on the same port.
+    """
+    mllp = settings.mllp
+    return Spec(
+        host=mllp.host,
+        port=mllp.port,
+        reuse_port=reuse_port,
+        frame_limit_bytes=mllp.frame_limit_bytes,
+        idle_timeout_seconds=mllp.idle_timeout_seconds,
+        connection_limit=mllp.connection_limit,
+        ack_wait_seconds=mllp.ack_wait_seconds,
+        environment=settings.environment.value,
+        directory=settings.directory,
+        connections=settings.connections,
+    )
+
+
+def unopened(receipt: str, reason: str) -> None:
+    """Say by id which deposit stays queued unopened."""
+    events.QueueProblem(reason="unopened", error=reason, place=receipt).emit()
+
+
+def parked_seal(keys: Keys, delivery: Delivery) -> bytes:
+    """Return a delivery sealed again, for the table of what is parked (D-7)."""
+    return seal(encode(delivery.deposit), keys=keys, lane="parked", receipt=delivery.receipt, ring=Ring.PARKING)
+
+
+def parked_open(keys: Keys, receipt: str, sealed: bytes) -> Deposit:
+    """Return what was parked under a receipt; raises where it cannot be opened here."""
+    return decode(open_sealed(sealed, keys=keys, lane="parked", receipt=receipt, ring=Ring.PARKING))
+
+
+def _pulse(worker: Worker, queue: EmbeddedQueue, door: MllpDoor) -> str | None:
+    if not worker.alive:
+        return None
+    problem = queue.problem() or ("the record store is away" if worker.away_since is not None else None)
+    return f"MLLP {door.host}:{door.port}, {problem or 'at work'}"
+
+
+def _status(queue: EmbeddedQueue, door: MllpDoor) -> bytes:
+    return msgspec.json.encode(
+        {
+            "running": True,
+            "pid": os.getpid(),
+            "lanes": [msgspec.structs.asdict(lane) for lane in queue.depth()],
+            "doors": [msgspec.structs.asdict(door.probe())],
+            "queue_problem": queue.problem(),
+            "metrics": metrics.snapshot(),
+        }
+    )

@@ -1,0 +1,242 @@
+"""`serve` over a broker: doors and workers, each a process, as many as is configured, started again when one dies (D-12)."""
+
+import asyncio
+import errno
+import os
+import socket
+import sys
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
+from typing import Any, Final, Self
+
+import msgspec
+
+from gateway.config.load import Loaded
+from gateway.telemetry import events
+from gateway.wiring.control import ControlServer, Request
+from gateway.wiring.data import DataDirectory
+from gateway.wiring.gateway import DRAIN_SECONDS, Ready
+
+#: How long a process may take until it is ready.
+_START_SECONDS: Final = 60.0
+#: Waits before a process is started again; one that lived for long begins with the first.
+_AGAIN_SECONDS: Final = (0.1, 0.5, 1.0, 2.0, 5.0)
+_LIVED_SECONDS: Final = 60.0
+#: How long it may take to drain, before it is killed.
+_STOP_SECONDS: Final = DRAIN_SECONDS + 10.0
+
+
+class NotStarted(Exception):
+    """A process ended before it was ready; its own words are on standard error."""
+
+
+class _Child:
+    """One process of ours."""
+
+    def __init__(self, role: str, arguments: Sequence[str]) -> None:
+        self.role = role
+        self.arguments = tuple(arguments)
+        self.process: asyncio.subprocess.Process | None = None
+        self.ready = b""
+        self.restarts = 0
+        self._tries = 0
+
+    async def start(self) -> None:
+        """
+        Start it and wait until it is ready.
+
+        Raises:
+            NotStarted: it ended, or said nothing in time.
+        """
+        self.process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "gateway.cli",
+            *self.arguments,
+            "--supervised",
+            "--json",
+            # Held open: its end tells the process that nobody watches it any more.
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        try:
+            async with asyncio.timeout(_START_SECONDS):
+                self.ready = await self.process.stdout.readline() if self.process.stdout else b""
+        except TimeoutError:
+            self.process.kill()
+            await self.process.wait()
+            raise NotStarted(f"{self.role} was not ready after {_START_SECONDS:.0f} s: its log lines tell why") from None
+        if not self.ready:
+            await self.process.wait()
+            raise NotStarted(f"{self.role} did not start (status {self.process.returncode})")
+
+    async def watch(self, stopping: asyncio.Event) -> None:
+        """Start it again whenever it ends, until `stopping` is set."""
+        while self.process is not None:
+            begun = time.monotonic()
+            code = await self.process.wait()
+            if stopping.is_set():
+                return
+            if time.monotonic() - begun > _LIVED_SECONDS:
+                self._tries = 0
+            wait = _AGAIN_SECONDS[min(self._tries, len(_AGAIN_SECONDS) - 1)]
+            self._tries += 1
+            self.restarts += 1
+            events.ProcessEnded(role=self.role, status=code, wait=wait).emit()
+            await asyncio.sleep(wait)
+            if stopping.is_set():
+                return
+            try:
+                await self.start()
+            except NotStarted:
+                continue
+            except OSError as failure:  # no memory, no room for a process: tried again like one that died
+                events.ProcessUnstarted(role=self.role, error=errno.errorcode.get(failure.errno or 0, "OSError")).emit()
+
+    async def stop(self) -> None:
+        """Ask it to finish; kill it if it does not."""
+        if self.process is None or self.process.returncode is not None:
+            return
+        self.process.terminate()
+        try:
+            async with asyncio.timeout(_STOP_SECONDS):
+                await self.process.wait()
+        except TimeoutError:
+            self.process.kill()
+            await self.process.wait()
+
+
+class Supervisor:
+    """
+    Doors and workers of one machine.
+
+    Args:
+        loaded: The settings and where they came from.
+        config: The file that they came from, given on to the processes.
+        directory: The data directory.
+    """
+
+    def __init__(self, loaded: Loaded, config: Path | None, directory: DataDirectory) -> None:
+        """Keep the settings; `run` starts the processes."""
+        self._loaded = loaded
+        self._config = config
+        self._directory = directory
+        self._children: list[_Child] = []
+
+    async def run(self, ready: Callable[[Ready], None], stop: asyncio.Event) -> None:
+        """
+        Start workers, then doors; watch them until `stop` is set; stop doors, then workers.
+
+        Args:
+            ready: Called once every door listens.
+            stop: Set to stop.
+
+        Raises:
+            Owned: another gateway owns the data directory.
+            NotStarted: a process ended before it was ready, or was not ready in time.
+            OSError: the port is taken.
+        """
+        settings = self._loaded.settings
+        with self._directory.owned() as owner, _port(settings.mllp.host, settings.mllp.port) as port:
+            workers = [self._worker(number, settings.processes.workers) for number in range(1, settings.processes.workers + 1)]
+            doors = [self._door(settings.mllp.host, port.number) for _ in range(settings.processes.doors)]
+            self._children = [*workers, *doors]
+            control = ControlServer(Path(owner.socket), self._answer)
+            stopping = asyncio.Event()
+            watched: list[asyncio.Task[None]] = []
+            begun = time.monotonic()
+            try:
+                if not await _unless(stop, _start(workers, doors)):
+                    return
+                watched = [asyncio.create_task(child.watch(stopping)) for child in self._children]
+                await control.open()
+                ready(msgspec.structs.replace(msgspec.json.decode(doors[0].ready, type=Ready), pid=os.getpid()))
+                await stop.wait()
+                begun = time.monotonic()
+            finally:
+                stopping.set()
+                await control.close()
+                await asyncio.gather(*(child.stop() for child in doors))
+                await asyncio.gather(*(child.stop() for child in workers))
+                for task in watched:
+                    task.cancel()
+                await asyncio.gather(*watched, return_exceptions=True)
+        events.GatewayStopped(reason="asked", seconds=time.monotonic() - begun).emit()
+
+    def pulse(self) -> str | None:
+        """Tell how many of its processes run, for the service manager."""
+        run = sum(child.process is not None and child.process.returncode is None for child in self._children)
+        return f"{run} of {len(self._children)} processes run"
+
+    def _common(self) -> tuple[str, ...]:
+        config = ("--config", str(self._config)) if self._config is not None else ()
+        return (*config, "--data", str(self._directory.path))
+
+    def _worker(self, number: int, count: int) -> _Child:
+        return _Child(f"worker {number}", ("worker", *self._common(), "--number", str(number), "--of", str(count)))
+
+    def _door(self, host: str, port: int) -> _Child:
+        return _Child("mllp", ("mllp", *self._common(), "--mllp-host", host, "--mllp-port", str(port), "--share-port"))
+
+    def _answer(self, request: Request) -> bytes:
+        if request.verb != "status":
+            message = f"{request.verb!r} goes straight to database and broker"
+            raise LookupError(message)
+        processes = [
+            {"role": child.role, "pid": child.process.pid if child.process else None, "restarts": child.restarts}
+            for child in self._children
+        ]
+        return msgspec.json.encode({"running": True, "pid": os.getpid(), "processes": processes})
+
+
+async def _start(*groups: Sequence[_Child]) -> None:
+    """Start a group once the one before is ready; where one does not start, the others are not waited for."""
+    for group in groups:
+        async with asyncio.TaskGroup() as tasks:
+            for child in group:
+                tasks.create_task(child.start())
+
+
+async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> bool:
+    """Do the work, or leave it where `stop` is set first; tell whether it was done."""
+    doing, asked = asyncio.create_task(work), asyncio.create_task(stop.wait())
+    await asyncio.wait({doing, asked}, return_when=asyncio.FIRST_COMPLETED)
+    asked.cancel()
+    if not doing.done():
+        doing.cancel()
+        await asyncio.wait({doing})
+        return False
+    try:
+        doing.result()
+    except* (NotStarted, OSError) as failed:
+        raise _first(failed) from None
+    return True
+
+
+def _first(failed: BaseExceptionGroup[Any]) -> BaseException:
+    found = failed.exceptions[0]
+    return _first(found) if isinstance(found, BaseExceptionGroup) else found
+
+
+class _port:  # noqa: N801 - used as a context manager
+    """The port of the doors, kept for them while they come and go: bound, never listened on."""
+
+    def __init__(self, host: str, port: int) -> None:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._socket = socket.socket(family, socket.SOCK_STREAM)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        self._address = (host, port)
+        self.number = 0
+
+    def __enter__(self) -> Self:
+        try:
+            self._socket.bind(self._address)
+        except BaseException:
+            self._socket.close()
+            raise
+        self.number = int(self._socket.getsockname()[1])
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()

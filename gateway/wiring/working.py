@@ -1,0 +1,142 @@
+"""A process that works: it takes from the broker and writes the store, and has no door (D-12)."""
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from typing import Final
+
+from gateway.config.load import Loaded
+from gateway.model.base import Model
+from gateway.model.ports import Clock, Unavailable
+from gateway.queue.keys import Keys
+from gateway.queue.rabbitmq.consumer import Share
+from gateway.queue.rabbitmq.queue import RabbitQueue
+from gateway.queue.rabbitmq.queue import Settings as QueueLimits
+from gateway.queue.request import Erasable
+from gateway.store.port import Transient
+from gateway.telemetry import events
+from gateway.wiring.data import DataDirectory
+from gateway.wiring.database import open_store
+from gateway.wiring.gateway import DRAIN_SECONDS, batch_limits, parked_open, parked_seal, unopened
+from gateway.wiring.midnight import Midnight, erasable
+from gateway.wiring.upkeep import Upkeep, periods
+from gateway.worker.consume import Worker
+from gateway.worker.passing import on_record, record
+
+#: A worker whose store is away for so long ends: the broker gives its deliveries, in order, to one that may have a store.
+GIVE_BACK_SECONDS: Final = 20 * 60.0
+#: Exit status of one that gave back.
+GAVE_BACK: Final = 75
+
+_LOOK_SECONDS: Final = 1.0
+#: A main thread that has not looked for so long hangs.
+_HANGS_SECONDS: Final = 20.0
+
+
+class Working(Model, frozen=True, kw_only=True):
+    """A worker that is ready."""
+
+    pid: int
+    worker: int
+    of: int
+
+
+class WorkerProcess:
+    """
+    One worker over a broker.
+
+    Args:
+        loaded: The settings and where they came from.
+        directory: The data directory: the keys.
+        broker: The broker's URL.
+        clock: The time.
+        share: Which worker of how many it is.
+    """
+
+    def __init__(self, loaded: Loaded, directory: DataDirectory, broker: str, clock: Clock, share: Share) -> None:
+        """Keep the settings; `run` opens the rooms."""
+        self._settings = loaded.settings
+        self._directory = directory
+        self._broker = broker
+        self._clock = clock
+        self._share = share
+        self._worker: Worker | None = None
+        self._looked = time.monotonic()
+
+    def run(self, ready: Callable[[Working], None], stop: threading.Event) -> None:
+        """
+        Open the rooms, work until `stop` is set, finish and acknowledge the batch in hand.
+
+        The connection that consumes is not closed but let go: a polite close would hand later deposits out first (D-9).
+
+        Args:
+            ready: Called once the broker hands out deposits.
+            stop: Set to stop.
+
+        Raises:
+            KeysUnusable, BrokerUnusable, StoreUnusable: it cannot be opened.
+        """
+        keys = Keys.open(self._directory.keys, self._clock)
+        store = open_store(self._directory, self._clock)
+        try:
+            limits = QueueLimits(sealed_limit_bytes=self._settings.queue.sealed_limit_bytes)
+            queue = RabbitQueue(self._broker, keys, limits, share=self._share, unopened=unopened)
+            try:
+                parked_days = self._settings.retention.parked_days
+
+                def last() -> Erasable:
+                    try:
+                        return erasable(store, queue, self._clock, parked_days)
+                    except Transient:
+                        raise Unavailable("STORE_UNAVAILABLE") from None
+
+                serving = queue.serve(
+                    self._clock, store.submit, store.note, passing=lambda passed: on_record(store, passed), last=last
+                )
+                worker = Worker(
+                    queue,
+                    store,
+                    lambda delivery: parked_seal(keys, delivery),
+                    batch_limits(self._settings),
+                    unseal=lambda receipt, sealed: parked_open(keys, receipt, sealed),
+                    passing=lambda: record(queue, store),
+                )
+                midnight = Midnight(keys, self._clock, queue, last, passed=store.lanes_passed, given_up=queue.give_up)
+                upkeep = Upkeep(store, periods(self._settings.retention), self._clock)
+                worker.start()
+                self._worker = worker
+                upkeep.start()
+                midnight.start()
+                try:
+                    while not queue.connected(_LOOK_SECONDS) and not stop.is_set():
+                        self._looked = time.monotonic()
+                        events.QueueProblem(reason="connect", error=queue.problem() or "").emit()
+                    ready(Working(pid=os.getpid(), worker=self._share.number + 1, of=self._share.of))
+                    self._watch(worker, stop)
+                finally:
+                    midnight.stop(DRAIN_SECONDS)
+                    worker.stop(DRAIN_SECONDS)
+                    serving.stop()
+                    upkeep.stop(DRAIN_SECONDS)
+            finally:
+                queue.close()
+        finally:
+            store.close()
+
+    def pulse(self) -> str | None:
+        """Tell how it is, for the service manager; None: a thread of it ended or hangs."""
+        if self._worker is None:
+            return "starting"
+        if not self._worker.alive or time.monotonic() - self._looked > _HANGS_SECONDS:
+            return None
+        return "at work" if self._worker.away_since is None else "the record store is away: it keeps its batch and tries again"
+
+    def _watch(self, worker: Worker, stop: threading.Event) -> None:
+        """Wait for the end; give everything back where the store stays away (D-9)."""
+        while not stop.wait(_LOOK_SECONDS):
+            self._looked = time.monotonic()
+            away = worker.away_since
+            if away is not None and time.monotonic() - away > GIVE_BACK_SECONDS:
+                events.StoreProblem(reason="gave back").emit()
+                os._exit(GAVE_BACK)

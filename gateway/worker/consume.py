@@ -1,0 +1,258 @@
+"""Take a batch, apply it, settle it: the way from the queue to the store (ARCHITECTURE.md, A message's way)."""
+
+import itertools
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Final, TypeVar
+
+from gateway.model.base import Model
+from gateway.model.outcome import Outcome
+from gateway.model.ports import Unavailable
+from gateway.model.submission import Deposit, Reception
+from gateway.model.verdict import Verdict
+from gateway.queue.port import Delivery, Queue
+from gateway.store.port import Parked, Store, Transient
+from gateway.telemetry import events
+from gateway.telemetry.event import located
+
+_T = TypeVar("_T")
+
+#: Waits between two tries while the store is away, in seconds: the worker stays with its batch (D-9).
+RETRY_SECONDS: Final = (0.05, 0.2, 0.5, 1.0, 2.0, 5.0)
+
+#: While nothing arrives, what is parked is looked at so often, in seconds.
+REVIEW_SECONDS: Final = 0.5
+#: How many parked deposits are taken in hand at once: each may be as large as a message.
+_REVIEWS: Final = 4
+
+#: What is said of a parked deposit: the fault is ours.
+_CODE: Final = "INTERNAL"
+
+
+class BatchLimits(Model, frozen=True, kw_only=True):
+    """How much one transaction takes (D-13)."""
+
+    submissions: int = 100
+    bytes: int = 8 * 1024 * 1024
+    wait_seconds: float = 0.05
+
+
+class Worker:
+    """
+    Consumes deposits in batches on a thread of its own.
+
+    Args:
+        queue: Where deposits wait.
+        store: Where they go.
+        seal: Seals a delivery again for parking (D-7).
+        limits: The size of a batch.
+        unseal: Opens what was parked under a receipt; raises where it cannot be opened here.
+        stopping: What ends it, and what every pause waits on; None: one of its own.
+        passing: Called between two batches, when nothing is in hand (`gateway.worker.passing`).
+    """
+
+    def __init__(
+        self,
+        queue: Queue,
+        store: Store,
+        seal: Callable[[Delivery], bytes],
+        limits: BatchLimits,
+        stopping: threading.Event | None = None,
+        *,
+        unseal: Callable[[str, bytes], Deposit],
+        passing: Callable[[], object] = lambda: None,
+    ) -> None:
+        """Keep the rooms; `start` begins."""
+        self._queue = queue
+        self._store = store
+        self._seal = seal
+        self._unseal = unseal
+        self._passing = passing
+        self._unreviewed_seconds = 0.0
+        self._limits = limits
+        #: Since when the store is away, `time.monotonic`; None while it answers.
+        self.away_since: float | None = None
+        self._stopping = stopping or threading.Event()
+        self._thread = threading.Thread(target=self._run, name="worker", daemon=True)
+
+    def start(self) -> None:
+        """Begin to consume."""
+        self._thread.start()
+
+    @property
+    def alive(self) -> bool:
+        """Whether its thread runs."""
+        return self._thread.is_alive()
+
+    def stop(self, deadline_seconds: float) -> bool:
+        """Finish the batch in hand and stop; what is not settled comes again. Returns whether it stopped in time."""
+        self._stopping.set()
+        if self._thread.ident is not None:  # it was started
+            self._thread.join(deadline_seconds)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            self.step()
+
+    def step(self) -> None:
+        """Take the next batch and stay with it until it is settled, or until the worker is stopped."""
+        wait = min(self._limits.wait_seconds, REVIEW_SECONDS)
+        try:
+            batch = self._queue.take(self._limits.submissions, self._limits.bytes, wait)
+        except Unavailable:
+            events.QueueProblem(reason="take").emit()
+            self._stopping.wait(RETRY_SECONDS[-1])
+            return
+        except Exception as failure:  # noqa: BLE001 - a lane without its worker would fill unseen
+            events.InternalError.of(failure, reason="take").emit()
+            self._stopping.wait(RETRY_SECONDS[-1])
+            return
+        self._unreviewed_seconds += wait
+        if batch or not wait or self._unreviewed_seconds >= REVIEW_SECONDS:
+            self._unreviewed_seconds = 0.0
+            self._review()
+        while batch and not self._stopping.is_set():
+            try:
+                self.settle_batch(batch)
+                break
+            except Exception as failure:  # noqa: BLE001 - a lane without its worker would fill unseen
+                events.InternalError.of(failure, reason="worker").emit()
+                self._stopping.wait(RETRY_SECONDS[-1])
+        try:
+            self._passing()
+        except Exception as failure:  # noqa: BLE001 - the lane goes on, and the markers are told again
+            events.InternalError.of(failure, reason="passing").emit()
+            self._stopping.wait(RETRY_SECONDS[0])
+
+    def _review(self) -> None:
+        """Judge again what is parked and whose patient's rights changed, before anything else is applied (D-7)."""
+        try:
+            while waiting := self._persist(lambda: self._store.awaiting_review(_REVIEWS)):
+                for receipt, sealed in waiting:
+                    if self._stopping.is_set():
+                        return
+                    self._review_one(receipt, sealed)
+        except Exception as failure:  # noqa: BLE001 - the lane goes on, and the next step tries again
+            events.InternalError.of(failure, reason="review").emit()
+            self._stopping.wait(RETRY_SECONDS[0])
+
+    def _review_one(self, receipt: str, sealed: bytes) -> None:
+        try:
+            deposit = self._unseal(receipt, sealed)
+            outcome = self._persist(lambda: self._store.review(deposit))
+        except Exception as failure:  # noqa: BLE001 - its key is gone, or judging it fails as applying it did
+            error, place = located(failure)
+            events.ParkedUnjudged(receipt=receipt, error=error, place=place).emit()
+            self._persist(lambda: self._store.set_aside(receipt))
+        else:
+            if outcome is not None:
+                _tell(deposit.reception, outcome)
+
+    def settle_batch(self, batch: Sequence[Delivery]) -> None:
+        """Apply and settle a batch; any verdict settles it, and one that cannot be applied is parked."""
+        settled = self._applied(batch)
+        while settled:
+            try:
+                self._queue.settle(settled)
+                break
+            except Unavailable:
+                # It is committed in the store: settled again, or redelivered after a restart and found there (D-6).
+                events.QueueProblem(reason="settle").emit()
+                if self._stopping.wait(RETRY_SECONDS[-1]):
+                    return
+        for delivery, outcome in settled:
+            _tell(delivery.deposit.reception, outcome)
+
+    def _applied(self, batch: Sequence[Delivery]) -> list[tuple[Delivery, Outcome]]:
+        """Apply in one transaction, in halves where one of them cannot be (D-13); empty if stopped while the store was away."""
+        deposits = [delivery.deposit for delivery in batch]
+        begun = time.monotonic()
+        try:
+            outcomes = self._persist(lambda: self._store.apply(deposits))
+        except Exception as failure:  # noqa: BLE001 - whatever it is, it must not stop the lane
+            if len(batch) == 1:
+                return self._parked(batch[0], failure)
+            middle = len(batch) // 2
+            first = self._applied(batch[:middle])
+            if len(first) < middle:  # stopped: nothing may be applied, or acknowledged, ahead of what is left
+                return first
+            return first + self._applied(batch[middle:])
+        if outcomes is None:
+            return []
+        events.BatchApplied(submissions=len(batch), seconds=time.monotonic() - begun).emit()
+        return list(zip(batch, outcomes, strict=True))
+
+    def _parked(self, delivery: Delivery, failure: Exception) -> list[tuple[Delivery, Outcome]]:
+        submission, reception = delivery.deposit.submission, delivery.deposit.reception
+        # The class and line of the failure: never its text, which may hold values.
+        error, place = located(failure)
+
+        def park() -> Outcome:
+            try:
+                sealed = self._seal(delivery)
+                identifiers = tuple(known.key for known in submission.identifiers)
+                return self._store.park(
+                    Parked(reception=reception, code=_CODE, place=f"{error} at {place}", identifiers=identifiers, sealed=sealed)
+                )
+            except Transient:
+                raise
+            except Exception as unkept:
+                # Neither applied nor kept: it waits here, for nothing that was confirmed may be lost.
+                raise Transient(located(unkept)[0]) from unkept
+
+        outcome = self._persist(park)
+        if outcome is None:
+            return []
+        events.DepositParked(
+            receipt=reception.receipt,
+            source=reception.source,
+            type=reception.message_type,
+            code=_CODE,
+            error=error,
+            place=place,
+        ).emit()
+        return [(delivery, outcome)]
+
+    def _persist(self, call: Callable[[], _T]) -> _T | None:
+        """Call until the store answers (D-9); None if the worker is stopped while it is away."""
+        for attempt in itertools.count():
+            try:
+                result = call()
+            except Transient as failure:
+                self.away_since = self.away_since or time.monotonic()
+                events.StoreProblem(reason=str(failure)).emit()
+                if self._stopping.wait(RETRY_SECONDS[min(attempt, len(RETRY_SECONDS) - 1)]):
+                    return None
+            else:
+                if self.away_since is not None:
+                    events.StoreRecovered(seconds=time.monotonic() - self.away_since).emit()
+                    self.away_since = None
+                return result
+        return None
+
+
+def _tell(reception: Reception, outcome: Outcome) -> None:
+    match outcome.verdict:
+        case Verdict.PARKED:
+            pass
+        case Verdict.REFUSED:
+            events.DepositRefused(
+                receipt=reception.receipt,
+                source=reception.source,
+                establishment=reception.establishment,
+                type=reception.message_type,
+                codes=outcome.codes,
+                rule=outcome.rule or "",
+                statement=outcome.statement,
+            ).emit()
+        case verdict:
+            events.DepositSettled(
+                receipt=reception.receipt,
+                source=reception.source,
+                type=reception.message_type,
+                verdict=verdict.value,
+                codes=outcome.codes,
+                rule=outcome.rule,
+            ).emit()
