@@ -1,0 +1,139 @@
+"""A gateway of several processes on a broker and a database, its load and its judge; what happens to each of them."""
+
+import os
+import random
+import signal
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+from click.testing import CliRunner
+
+from gateway.cli.main import main
+from gateway.queue.keys import initialise
+from gateway.queue.rabbitmq.setup import BrokerUnusable, counts
+from gateway.wiring.clock import SystemClock
+from gateway.wiring.data import DataDirectory
+from tests.harness import holding
+from tests.harness.broker_door import processes
+from tests.harness.cutting import Cutting
+from tests.harness.judge import sent_of
+from tests.harness.ledger import read
+from tests.harness.load import Load
+from tests.harness.rabbitmq import Node
+from tests.harness.rig import DRAIN_SECONDS, Rig
+from tests.harness.traffic import Patient
+
+#: The first AA after a broker answers again (L8).
+RECOVERY_SECONDS: Final = 10.0
+#: An answer that had its confirm before a broker died may be on its way for so long.
+_LATE_SECONDS: Final = 0.5
+#: While there is no broker everybody is answered within so long, a busy machine allowed for (D-2).
+_ANSWER_SECONDS: Final = 11.0
+
+
+class BrokerRig(Rig):
+    """
+    Everything of one run over a broker.
+
+    Args:
+        folder: Empty, of the run alone.
+        node: The broker, its lanes empty.
+        database: The record, empty.
+        doors: How many MLLP processes.
+        workers: How many workers.
+    """
+
+    def __init__(self, folder: Path, node: Node, database: str, *, doors: int = 1, workers: int = 2) -> None:
+        self.node = node
+        #: Between gateway and broker.
+        self.line = Cutting(node.port)
+        self._amqp = f"amqp://guest:guest@127.0.0.1:{self.line.port}/%2F"
+        environment = {
+            "AMQP_URL": self._amqp,
+            "DMP_GATEWAY_PROCESSES_DOORS": str(doors),
+            "DMP_GATEWAY_PROCESSES_WORKERS": str(workers),
+        }
+        super().__init__(folder, environment=environment, database=database)
+        self.partitioned = True
+        self.data.mkdir(mode=0o700)
+        initialise(DataDirectory(self.data).keys, SystemClock())
+        #: When the broker went away, when it was started, when it took connections again: seconds since the epoch.
+        self.absences: list[tuple[float, float, float]] = []
+
+    def close(self) -> None:
+        """End what is left of it."""
+        self.gateway.kill()
+        self.line.close()
+
+    def _verb(self, group: str, verb: str, patient: Patient, *more: str) -> None:
+        named = ("--ins", patient.ins, "--root", "test", "--data", str(self.data))
+        done = CliRunner().invoke(main, [group, verb, *named, *more], env={"DATABASE_URL": self.database, "AMQP_URL": self._amqp})
+        if done.exit_code:
+            raise RuntimeError(f"{group} {verb}: {done.output}")
+
+    def kill_one(self, chance: random.Random) -> None:
+        """`kill -9` a door or a worker; the supervisor starts it again."""
+        with suppress(ProcessLookupError):
+            os.kill(chance.choice(sorted(processes(self.data).values())), signal.SIGKILL)
+        self.kills += 1
+
+    def lose_broker(self, *, kill: bool, seconds: float = 0.0) -> None:
+        """Let the broker die, or stop in order; start it again after a while, and wait until it takes connections."""
+        (self.node.kill if kill else self.node.stop)()
+        gone = time.time()
+        time.sleep(seconds)
+        begun = time.time()
+        self.node.start()
+        self.absences.append((gone, begun, time.time()))
+
+    def wait_accepted(self, load: Load, seconds: float = RECOVERY_SECONDS) -> None:
+        """Wait for another AA, from now on: kept as a recovery, or as too slow."""
+        begun = time.time()
+        while time.time() < begun + seconds and load.alive:
+            if load.accepted_at > begun:
+                self.recoveries.append(load.accepted_at - begun)
+                return
+            time.sleep(0.005)
+        self.slow.append(f"no AA for {seconds:.0f} s after the broker took connections again")
+
+    def drained(self, seconds: float = DRAIN_SECONDS) -> bool:
+        """Wait until the lanes are empty and whatever was answered AA has its outcome; return whether that came in time."""
+        messages, _ = sent_of(self.ledgers)
+        told = {receipt for sent in messages.values() for receipt, _ in sent.accepted}
+        limit = time.monotonic() + seconds
+        while time.monotonic() < limit:
+            with suppress(BrokerUnusable), holding.queried(self.data, self.database) as rows:
+                there = {row["id"] for row in rows("SELECT id FROM receipt")}
+                if told <= there and not any(counts(self.node.url).values()):
+                    return True
+            time.sleep(0.05)
+        return False
+
+    def answered_wrong(self) -> list[str]:
+        """Return what was answered AA while there was no broker, and what was not answered within ten seconds."""
+        wrong: list[str] = []
+        for path in sorted(self.ledgers.glob("connection-*.jsonl")):
+            sent: dict[str, Any] = {}
+            for line in read(path):
+                if line["event"] == "send":
+                    sent = line
+                    continue
+                away = any(gone <= sent["at"] < begun for gone, begun, _ in self.absences)
+                if line["event"] == "answer" and away and line["at"] - sent["at"] > _ANSWER_SECONDS:
+                    wrong.append(f"{line['id']}: answered after {line['at'] - sent['at']:.1f} s without a broker")
+                late = any(gone + _LATE_SECONDS < line["at"] < begun for gone, begun, _ in self.absences)
+                if line["event"] == "answer" and line["code"] == "AA" and late:
+                    wrong.append(f"{line['id']}: answered AA without a broker")
+        return wrong
+
+    def refused_meanwhile(self) -> int:
+        """Return how many answers AR came while there was no broker."""
+        lines = [line for path in self.ledgers.glob("connection-*.jsonl") for line in read(path)]
+        return sum(
+            line["event"] == "answer"
+            and line["code"] == "AR"
+            and any(gone < line["at"] < back for gone, _, back in self.absences)
+            for line in lines
+        )

@@ -1,0 +1,70 @@
+"""Configurations that a test writes: sources, their establishments, and caps."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gateway.model.source import Grant
+
+
+@dataclass(frozen=True, kw_only=True)
+class Admitted:
+    """A source: the names of MSH-3 and MSH-4 (first components), all grants, admitted on loopback."""
+
+    id: str
+    establishment: str
+    application: str
+    facility: str
+    grants: tuple[str, ...] = tuple(grant.value for grant in Grant)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facility:
+    """An establishment."""
+
+    id: str
+    finess_ej: str
+    finess_eg: tuple[str, ...] = ()
+    authorities: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+def write(path: Path, facilities: Iterable[Facility], sources: Iterable[Admitted], *, environment: str = "test") -> Path:
+    """Write a configuration that admits these sources from the loopback interface; return its path."""
+    sources = list(sources)
+    lines = [f"environment = {_text(environment)}"]
+    for facility in facilities:
+        lines += [
+            "[[establishments]]",
+            f"id = {_text(facility.id)}",
+            f"name = {_text(facility.id)}",
+            f"finess_ej = {_text(facility.finess_ej)}",
+            f"finess_eg = {_list(facility.finess_eg)}",
+            "[establishments.authorities]",
+            *(f"{domain} = {_list(spellings)}" for domain, spellings in facility.authorities.items()),
+        ]
+    for source in sources:
+        lines += [
+            "[[sources]]",
+            f"id = {_text(source.id)}",
+            f"establishment = {_text(source.establishment)}",
+            f"application = {_text(source.application)}",
+            f"facility = {_text(source.facility)}",
+            f"grants = {_list(source.grants)}",
+        ]
+    lines += [
+        "[[connections]]",
+        'door = "mllp"',
+        'networks = ["127.0.0.0/8", "::1/128"]',
+        f"sources = {_list(source.id for source in sources)}",
+    ]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def _text(value: str) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _list(values: Iterable[str]) -> str:
+    return "[" + ", ".join(map(_text, values)) + "]"

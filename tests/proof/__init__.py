@@ -1,0 +1,1 @@
+"""What is promised, under faults: `python -m tests.proof`."""
