@@ -6,7 +6,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from tests import not_run
+from tests import again, not_run
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -26,8 +26,14 @@ hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Whatever does not run is named at the end."""
+    """Whatever does not run, or ran again, is named at the end."""
     not_run.pytest_configure(config)
+    again.pytest_configure(config)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A scene that did not come about is set again."""
+    again.pytest_collection_modifyitems(items)
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.harness.breach import held
 from tests.proof.broker import away, drop, kill, troubled
 
 pytestmark = [pytest.mark.faults, pytest.mark.door]
@@ -13,6 +14,7 @@ def test_what_dies_drops_or_stays_away_loses_and_repeats_nothing(tmp_path: Path)
     """A door or worker, the lines to the broker, the broker itself; while it is away every answer is AR."""
     run = troubled(tmp_path / "run", 1458, [kill, drop, drop, away(1.0)], connections=8)
     print(run.line())
+    held(run.judgement)
     assert run.ok, run.told()
     assert (run.faults, run.kills) == (4, 1)
     assert len(run.recoveries) == 1

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.harness.breach import held
 from tests.harness.cutting import Cutting
 from tests.harness.load import Cut, Wire
 from tests.proof import campaigns
@@ -17,6 +18,7 @@ pytestmark = [pytest.mark.faults]
 def test_a_server_that_dies_and_starts_again_loses_and_repeats_nothing(tmp_path: Path) -> None:
     run = server_faults(tmp_path / "run", 6, rounds=1, faults=3)
     print(run.line())
+    held(run.judgement)
     assert run.ok, run.told()
     assert run.faults == 3
     assert run.judgement.acknowledged == run.judgement.attempt > 50
@@ -25,6 +27,7 @@ def test_a_server_that_dies_and_starts_again_loses_and_repeats_nothing(tmp_path:
 def test_a_line_that_drops_at_any_byte_loses_and_repeats_nothing(tmp_path: Path) -> None:
     run = drops(tmp_path / "run", 8, rounds=1)
     print(run.line())
+    held(run.judgement)
     assert run.ok, run.told()
     assert run.faults > 40
     assert run.judgement.recovered > 5, "no step was taken again: nothing was lost on the way"
@@ -35,6 +38,7 @@ def test_a_gateway_killed_at_random_keeps_its_record_in_the_database(tmp_path: P
     with lent() as url:
         run = campaigns.random_kills(tmp_path / "run", 1, cycles=3, longest=0.5, database=url)
     print(run.line())
+    held(run.judgement)
     assert run.ok, run.told()
     assert run.kills == 3
     assert run.judgement.attempt > 30

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.harness.breach import Breach, held
 from tests.proof.campaigns import duplicates, races
 from tests.proof.fuzz import fuzz
 
@@ -15,7 +16,7 @@ pytestmark = [pytest.mark.faults]
 def test_duplicates_in_any_order_end_the_same(tmp_path: Path) -> None:
     run = duplicates(tmp_path / "run", 17, strands=80, kills=1)
     print(run.line())
-    assert run.ok, run.told()
+    held(run)
     assert run.judgement.verdicts["duplicate"] > 100
     assert run.kills == 1
 
@@ -24,12 +25,13 @@ def test_duplicates_in_any_order_end_the_same(tmp_path: Path) -> None:
 def test_an_opposition_wins_every_race(tmp_path: Path) -> None:
     run = races(tmp_path / "run", 19, rounds=30)
     print(run.line())
-    assert run.ok, run.told()
+    held(run)
     assert run.judgement.refused > 10
     assert run.judgement.verdicts["stored"] > 10
 
 
 def test_damaged_input_is_read_or_refused(tmp_path: Path) -> None:
     run = fuzz(tmp_path / "run", 23, until=time.monotonic() + 10, seconds=8)
-    assert not run.failures, run.told()
+    if run.failures:
+        raise Breach(run.told())
     assert run.judgement.attempt > 500

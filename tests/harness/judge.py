@@ -45,7 +45,7 @@ class Sent:
 
 @dataclass
 class Judgement:
-    """What a run showed; `violations` names each breach."""
+    """What a run showed; `violations` names each breach, `late` what took longer than it may."""
 
     attempt: int = 0
     sends: int = 0
@@ -54,11 +54,17 @@ class Judgement:
     refused: int = 0
     verdicts: dict[str, int] = field(default_factory=dict)
     violations: dict[str, list[str]] = field(default_factory=lambda: {name: [] for name in _COUNTED})
+    late: list[str] = field(default_factory=list)
+
+    @property
+    def broken(self) -> bool:
+        """Whether a promise was broken, however long anything took."""
+        return any(self.violations.values())
 
     @property
     def ok(self) -> bool:
-        """Whether nothing was breached."""
-        return not any(self.violations.values())
+        """Whether nothing was breached, and nothing came late."""
+        return not self.broken and not self.late
 
     def line(self) -> str:
         """Return the line of the report."""
@@ -68,7 +74,7 @@ class Judgement:
 
     def told(self, limit: int = 12) -> str:
         """Return the breaches, for a person."""
-        found = [f"{name}: {each}" for name, all_ in self.violations.items() for each in all_]
+        found = [f"{name}: {each}" for name, all_ in [*self.violations.items(), ("late", self.late)] for each in all_]
         return "\n".join([self.line(), *found[:limit], *([f"and {len(found) - limit} more"] if len(found) > limit else [])])
 
 

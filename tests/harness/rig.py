@@ -186,14 +186,16 @@ class Rig:
         self.gateway.kill()
         self.kills += 1
 
-    def wait_killed(self, load: Load, seconds: float) -> Death | None:
-        """Wait until it died at the point it was started with; None if it did not, or died of something else."""
+    def wait_killed(self, load: Load, seconds: float) -> Death | str:
+        """Wait until it died at the point it was started with; otherwise return what became of it instead."""
         limit = time.monotonic() + seconds
         while self.gateway.running and load.alive and time.monotonic() < limit:
             time.sleep(0.002)
         load.away()
-        if self.gateway.running or self.gateway.stop() != KILLED:
-            return None
+        if self.gateway.running:
+            return f"it runs after {seconds:.0f} s, {load.answered} answers, {'' if load.alive else 'nobody sends'}"
+        if (status := self.gateway.stop()) != KILLED:
+            return f"it ended with {status}"
         self.kills += 1
         return Death(unanswered=self._unanswered(), queued=rows_waiting(self.data))
 
@@ -220,12 +222,20 @@ class Rig:
                 f"{heard - begun:.1f} s to the first AA after a restart, {own:.1f} s of them not for want of a processor"
             )
 
+    def tail(self, lines: int = 8) -> str:
+        """Return the last lines of the gateway's log: where a run goes wrong, its folder may be gone before anybody looks."""
+        return "\n".join(self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
+
     def drained(self, seconds: float = DRAIN_SECONDS) -> bool:
-        """Wait until nothing waits in the queue; return whether that came in time."""
-        limit = time.monotonic() + seconds
-        while rows_waiting(self.data) and time.monotonic() < limit:
+        """Wait until nothing waits in the queue; return False once nothing has left it for so long."""
+        waiting, limit = rows_waiting(self.data), time.monotonic() + seconds
+        while waiting and time.monotonic() < limit:
             time.sleep(0.02)
-        return not rows_waiting(self.data)
+            left = rows_waiting(self.data)
+            if left < waiting:
+                limit = time.monotonic() + seconds
+            waiting = left
+        return not waiting
 
     def stop(self) -> int:
         """Ask the gateway to drain and stop; return its exit status."""
@@ -237,10 +247,10 @@ class Rig:
         status = self.stop()
         found = judge(self.ledgers, self.data, log=self.log, database=self.database, partitioned=self.partitioned)
         if not drained:
-            found.violations["lost"].append(f"not drained after {DRAIN_SECONDS:.0f} s")
+            found.violations["lost"].append(f"nothing left the queue for {DRAIN_SECONDS:.0f} s")
         if status:
             found.violations["unexpected"].append(f"exit status {status} when asked to stop")
-        found.violations["unexpected"].extend(self.slow)
+        found.late.extend(self.slow)
         return found
 
     def took_effect(self) -> set[str]:

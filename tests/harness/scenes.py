@@ -15,8 +15,9 @@ from typing import Any, Final
 from gateway.model.event import FileMerge, MergeUndo, Position, RecordEvent
 from gateway.model.outcome import Outcome
 from gateway.model.patient import PatientId
+from tests.harness.breach import Breach
 from tests.harness.cast import Cast
-from tests.harness.stepping import Actor, Breach, Played, explore, following
+from tests.harness.stepping import Actor, Played, explore, following
 from tests.harness.worlds import World
 from tests.strategies.records import adt, opening, stated
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 from gateway.telemetry import points
+from tests.harness.breach import Breach
 
 T = TypeVar("T")
 
@@ -27,8 +28,8 @@ STUCK_SECONDS: Final = 20.0
 _ASK_SECONDS: Final = 0.001
 
 
-class Breach(AssertionError):
-    """A schedule broke a promise; says which schedule, step by step."""
+class Stuck(AssertionError):
+    """Somebody neither came to a point nor waits for a lock, for longer than any step takes."""
 
 
 class Place(enum.Enum):
@@ -138,7 +139,8 @@ class Stage:
             choose: (number of the step, letters that may take it) → one of them.
 
         Raises:
-            Breach: they wait in a circle, or one is stuck.
+            Breach: they wait in a circle.
+            Stuck: one of them is stuck.
         """
         self._of_thread = {ident: actor for actor in actors for ident in actor.threads}
         played = Played("", [], "", {actor.letter: actor for actor in actors}, [])
@@ -205,7 +207,7 @@ class Stage:
                     asked = True
             if time.monotonic() > until:
                 stuck = [actor.letter for actor in actors if actor.place is Place.RUNNING]
-                raise Breach(f"{stuck} stuck, asked {asked}\n{played}")
+                raise Stuck(f"{stuck} stuck, asked {asked}\n{played}")
 
     def drain(self, seconds: float) -> bool:
         """Take one arrival; tell whether there was one."""

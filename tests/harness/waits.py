@@ -9,7 +9,7 @@ import psycopg
 from gateway.store.postgres import store as postgres_store
 from gateway.store.postgres.session import Session
 from gateway.store.sqlite.store import SqliteStore
-from tests.harness.stepping import STUCK_SECONDS, Actor, Breach, Stage
+from tests.harness.stepping import STUCK_SECONDS, Actor, Stage, Stuck
 
 
 class PostgresWaits:
@@ -134,4 +134,4 @@ class SqliteWaits:
             if self._stage.drain(0.0005):
                 # It has come to its next point: it is no more one who waits.
                 return False
-        raise Breach(f"{actor.letter} is stuck at its lock")
+        raise Stuck(f"{actor.letter} is stuck at its lock")

@@ -89,8 +89,8 @@ def point_kills(folder: Path, seed: int, *, point: str, lives: int = LIVES) -> R
     try:
         load.start(rig.gateway.port)
         for left in reversed(range(lives)):
-            if rig.wait_killed(load, 60) is None:
-                missed.append(f"{point} was not reached as often as drawn")
+            if isinstance(death := rig.wait_killed(load, 60), str):
+                missed.append(f"{point} was not reached as often as drawn: {death}")
                 break
             if left and rig.start(f"{point}:{chance.randint(1, 60)}"):
                 load.listening(rig.gateway.port)

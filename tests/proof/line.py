@@ -22,8 +22,13 @@ class Run:
     seconds: float = 0.0
 
     @property
+    def broken(self) -> bool:
+        """Whether a promise was broken."""
+        return self.judgement.broken
+
+    @property
     def ok(self) -> bool:
-        """Whether nothing was breached."""
+        """Whether nothing was breached, nothing came late, and the run was what it was meant to be."""
         return self.judgement.ok and not self.failures
 
     def line(self) -> str:

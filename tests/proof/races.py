@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Final
 
 from tests.contract.store.backends import BACKENDS, SCRATCH
+from tests.harness.breach import Breach
 from tests.harness.clocks import clock_histories
 from tests.harness.judge import Judgement
 from tests.harness.revival import revivals
 from tests.harness.rounds import rounds
 from tests.harness.scenes import SCENES, all_interleavings
-from tests.harness.stepping import Breach
+from tests.harness.stepping import Stuck
 from tests.harness.worlds import NIGHT, World
 from tests.proof.campaigns import races
 from tests.proof.line import Line, Run
@@ -58,7 +59,7 @@ def interleavings(backend: str, until: float) -> Told:
         with _scratch() as folder, World.made(backend, folder, NIGHT) as world:
             try:
                 judge = all_interleavings(scene, world, until)
-            except Breach as breach:
+            except (Breach, Stuck) as breach:
                 failures.append(str(breach))
             else:
                 played += judge.played

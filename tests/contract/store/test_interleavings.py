@@ -24,8 +24,9 @@ from gateway.store.postgres.statements import STATEMENTS
 from gateway.store.sqlite.store import SqliteStore
 from gateway.store.sqlite.transaction import SqliteTransaction
 from tests.contract.store.backends import BACKENDS, SCRATCH
+from tests.harness.breach import Breach
 from tests.harness.scenes import SCENES, Scene, all_interleavings, replayed
-from tests.harness.stepping import Actor, Breach, Stage, at_random, explore, following
+from tests.harness.stepping import Actor, Stage, at_random, explore, following
 from tests.harness.worlds import World
 
 BY_NAME = {scene.name: scene for scene in SCENES}

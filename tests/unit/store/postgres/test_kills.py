@@ -12,6 +12,7 @@ import pytest
 
 from gateway.store.postgres.statements import STATEMENTS
 from tests.harness import postgres
+from tests.harness.breach import held
 from tests.harness.lives import Kill, clean_run, differences, judged, live, reached, tables
 from tests.harness.store_traffic import SCENES
 
@@ -76,6 +77,7 @@ def test_a_store_killed_at_every_point_loses_and_repeats_nothing(tmp_path: Path)
     finally:
         server.give_back(url, thoroughly=False)
     print(f"{len(kills)} kills; {run.line()}")
+    held(run.judgement)
     assert run.ok, run.told()
     assert len(kills) > 90
     assert run.refused > 5
