@@ -16,6 +16,7 @@ from pika.spec import Basic
 from gateway.queue import lanes
 from gateway.queue.rabbitmq.link import Link, LoopThread
 from gateway.queue.rabbitmq.topology import RECEIVED_AT, queue_of
+from gateway.telemetry import points
 
 #: Unacknowledged deliveries of a lane at most, by lane; each up to 1 MiB, in `large` up to the cap (D-10).
 PREFETCH: Final = 32
@@ -186,6 +187,7 @@ class Consumer:
             if channel is None or not channel.is_open:
                 seen.set()  # nobody to tell: what was acknowledged comes again, and is found by its receipt
             else:
+                points.reach("broker.flush")
                 channel.basic_qos(prefetch_count=self._prefetch, callback=lambda _: seen.set())
 
         with self._changed:
@@ -239,12 +241,14 @@ class Consumer:
 
     def _consume(self, channel: Channel, asked: Sequence[str], epoch: int) -> None:
         for lane in asked:
+            points.reach("broker.consume")
             channel.basic_qos(prefetch_count=PREFETCH_LARGE if lane == lanes.LARGE else self._prefetch)
             channel.basic_consume(queue_of(lane), partial(self._on_message, lane, epoch), consumer_tag=f"{lane}.{epoch}")
 
     def _on_message(
         self, lane: str, epoch: int, _channel: Channel, how: Basic.Deliver, properties: BasicProperties, body: bytes
     ) -> None:
+        points.reach("broker.delivered")
         received_at = (properties.headers or {}).get(RECEIVED_AT, "")
         with self._changed:
             if epoch != self._epoch:
@@ -295,6 +299,7 @@ class Consumer:
                 self._look_later(channel, lane)
 
         def opened(_: Channel) -> None:
+            points.reach("broker.looked")
             looking.add_on_close_callback(closed)
             looking.queue_declare(queue_of(lane), passive=True, callback=there)
 
@@ -304,11 +309,14 @@ class Consumer:
         channel = self._channel
         if channel is None or not channel.is_open or epoch != self._epoch:
             return
+        points.reach("broker.ack")
         if prefix:
             channel.basic_ack(prefix, multiple=True)
         for tag in single:
             channel.basic_ack(tag)
+        points.reach("broker.acked")
 
     def _reject(self, taken: Taken) -> None:
         if self._channel is not None and self._channel.is_open and taken.epoch == self._epoch:
+            points.reach("broker.reject")
             self._channel.basic_reject(taken.tag, requeue=False)

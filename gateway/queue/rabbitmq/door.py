@@ -104,10 +104,12 @@ class DoorSide:
         sealed = self._seal(lanes.REQUESTS, reception.receipt, made)
         answer = self.replies.expect(reception.receipt)
         try:
+            points.reach("broker.request.begun")
             async with asyncio.timeout(max(seconds, 0)):
                 await self._confirmed(
                     lanes.REQUESTS, reception.receipt, sealed, reply_to=self.replies.queue, received_at=None, persistent=False
                 )
+                points.reach("broker.request.waited")
                 return await answer
         except TimeoutError:
             raise Unavailable(_NO_ANSWER) from None
@@ -129,10 +131,12 @@ class DoorSide:
 
         async def put(lane: str) -> bool:
             receipt, sealed = sealed_marker(self._keys, lane, day)
+            points.reach("broker.marker.begun")
             try:
                 await self._confirmed(lane, receipt, sealed, reply_to=None, received_at=None)
             except Unavailable:
                 return False
+            points.reach("broker.marker.confirmed")
             return True
 
         confirmed = await asyncio.gather(*map(put, marked))
@@ -148,11 +152,13 @@ class DoorSide:
         receipt = f"erasable-{secrets.token_hex(8)}"
         sealed = self._seal(lanes.REQUESTS, receipt, ASK_ERASABLE)
         answer = self.replies.expect_erasable(receipt)
+        points.reach("broker.erasable.begun")
         try:
             async with asyncio.timeout(self._limits.confirm_timeout_seconds):
                 await self._confirmed(
                     lanes.REQUESTS, receipt, sealed, reply_to=self.replies.queue, received_at=None, persistent=False
                 )
+                points.reach("broker.erasable.waited")
                 return await answer
         except TimeoutError:
             raise Unavailable(_NO_ANSWER) from None
@@ -179,6 +185,7 @@ class DoorSide:
         if not self.publisher.send(message):
             raise Unavailable(UNAVAILABLE)
         try:
+            points.reach("broker.publish.waited")
             async with asyncio.timeout(self._limits.confirm_timeout_seconds):
                 taken = await confirmed
         except TimeoutError:
@@ -253,6 +260,7 @@ class Reports:
                     return
                 receipt, made = self._waiting.popleft()
                 self._in_flight += 1
+            points.reach("broker.report.begun")
             try:
                 sealed = seal(made, keys=self._keys, lane=lanes.REPORTS, receipt=receipt)
                 told = partial(self._told, receipt, made, label(sealed).day)

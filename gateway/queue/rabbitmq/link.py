@@ -14,7 +14,9 @@ from pika.adapters.asyncio_connection import AsyncioConnection
 from pika.channel import Channel
 from pika.exceptions import AMQPError, StreamLostError
 
+from gateway.queue.rabbitmq.presence import Presence
 from gateway.queue.rabbitmq.setup import parameters, told
+from gateway.telemetry import points
 
 #: Seconds before another try; drawn between half of it and all of it, so that a hundred doors do not come back at once.
 _RETRY_SECONDS: Final = (0.2, 0.5, 1.0, 2.0)
@@ -26,11 +28,19 @@ _POLITE_SECONDS: Final = 2.0
 
 
 class LoopThread:
-    """A loop that runs on a thread of its own: the only one that touches connections and channels."""
+    """
+    A loop that runs on a thread of its own: the only one that touches connections and channels.
 
-    def __init__(self, name: str) -> None:
+    Args:
+        name: Of the thread.
+        role: Which process this is, for what is said of its broker: `door`, or `worker` and its number.
+    """
+
+    def __init__(self, name: str, role: str = "door") -> None:
         """Start the thread."""
         self.loop = asyncio.new_event_loop()
+        #: Told of every loss and return.
+        self.presence = Presence(self.loop, role)
         self._thread = threading.Thread(target=self.loop.run_forever, name=name, daemon=True)
         self._thread.start()
 
@@ -41,6 +51,7 @@ class LoopThread:
 
     def stop(self) -> None:
         """End the thread, after what is due now."""
+        self.call(self.presence.end)
         self.call(lambda: self.loop.call_soon(self.loop.stop))
         self._thread.join(_STOP_SECONDS)
         if not self._thread.is_alive():
@@ -123,6 +134,7 @@ class Link:
         if self._stopping:
             self._ended.set()
             return
+        points.reach("broker.connect")
         self._attempt = AsyncioConnection(
             self._parameters,
             on_open_callback=self._on_open,
@@ -135,9 +147,9 @@ class Link:
         self._attempt = None
         self._connection = connection
         # An alarm is told to each connection for itself.
-        self._user.blocked(by_broker=False)
-        connection.add_on_connection_blocked_callback(lambda *_: self._user.blocked(by_broker=True))
-        connection.add_on_connection_unblocked_callback(lambda *_: self._user.blocked(by_broker=False))
+        self._blocked(by_broker=False)
+        connection.add_on_connection_blocked_callback(lambda *_: self._blocked(by_broker=True))
+        connection.add_on_connection_unblocked_callback(lambda *_: self._blocked(by_broker=False))
         if self._stopping:
             self._close()
         else:
@@ -148,7 +160,12 @@ class Link:
         self._since = self._thread.loop.time()
         self._open = True
         self.problem = None
+        self._thread.presence.there(self)
         self._user.opened(channel)
+
+    def _blocked(self, *, by_broker: bool) -> None:
+        self._user.blocked(by_broker=by_broker)
+        self._thread.presence.blocked(self, by_broker=by_broker)
 
     def _on_channel_closed(self, _channel: Channel, reason: BaseException) -> None:
         self._lose(reason)
@@ -160,6 +177,7 @@ class Link:
     def _on_failed(self, _connection: pika.connection.Connection, reason: BaseException | str) -> None:
         self._attempt = None
         self.problem = told(reason) if isinstance(reason, BaseException) else "refused"
+        self._thread.presence.away(self, reason if isinstance(reason, BaseException) else None)
         self._again(self._connect)
 
     def _on_closed(self, connection: pika.connection.Connection, reason: BaseException) -> None:
@@ -174,6 +192,8 @@ class Link:
             if self._thread.loop.time() - self._since > _LIVED_SECONDS:
                 self._tries = 0
             self.problem = told(reason)
+            if not self._stopping:
+                self._thread.presence.away(self, reason)
             self._user.lost()
 
     def _again(self, function: Callable[[], object]) -> None:
@@ -185,6 +205,7 @@ class Link:
         self._thread.loop.call_later(longest * random.uniform(0.5, 1), function)  # noqa: S311 - that they part
 
     def _close(self) -> None:
+        points.reach("broker.close")
         if self._connection is None:
             if self._attempt is None:
                 self._ended.set()
@@ -198,6 +219,7 @@ class Link:
         if self._connection is not None and self._connection.is_closing:
             _cut(self._connection)  # its broker does not answer the polite way
         elif self._connection is not None and self._connection.is_open:
+            points.reach("broker.close")
             # pika has no word of its own for it.
             self._connection._terminate_stream(StreamLostError("let go"))  # noqa: SLF001
         else:

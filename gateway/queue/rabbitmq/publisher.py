@@ -14,7 +14,7 @@ from pika.spec import Basic
 
 from gateway.queue.rabbitmq.link import Link, LoopThread
 from gateway.queue.rabbitmq.topology import EXCHANGE, RECEIVED_AT
-from gateway.telemetry import events
+from gateway.telemetry import events, points
 
 #: In flight at once: beyond it the rate grows little and everybody waits longer.
 WINDOW_MESSAGES: Final = 100
@@ -159,6 +159,7 @@ class Publisher:
 
     def opened(self, channel: Channel) -> None:
         """Take a new channel."""
+        points.reach("broker.opened")
         channel.add_on_return_callback(self._on_returned)
         channel.confirm_delivery(partial(self._on_confirm, channel), callback=lambda _: self._ready(channel))
 
@@ -203,6 +204,7 @@ class Publisher:
             self._in_flight[self._tag] = message
             self._bytes += len(message.body)
             try:
+                points.reach("broker.publish")
                 channel.basic_publish(message.exchange, message.lane, message.body, properties, mandatory=True)
             except Exception as failure:  # noqa: BLE001 - nothing of it was sent: it must not count as a tag, or confirms shift
                 events.InternalError.of(failure, reason="publish").emit()
@@ -210,6 +212,8 @@ class Publisher:
                 self._bytes -= len(message.body)
                 self._tag -= 1
                 _tell([message], taken=False)
+            else:
+                points.reach("broker.published")
 
     def _next(self) -> Message | None:
         with self._lock:
@@ -225,6 +229,7 @@ class Publisher:
 
     def _on_returned(self, _channel: Channel, returned: Basic.Return, properties: BasicProperties, _body: bytes) -> None:
         """No queue took it: it is acknowledged all the same, right after this."""
+        points.reach("broker.returned")
         self._returned.add(str(properties.message_id))
         self._refused = f"{returned.reply_code} {returned.reply_text} ({returned.routing_key})"
 
@@ -232,6 +237,7 @@ class Publisher:
         """Confirms come in any order and in ranges."""
         if channel is not self._channel:
             return  # of another channel, where the tags meant other messages
+        points.reach("broker.confirmed")
         confirm = frame.method
         tags = [tag for tag in self._in_flight if tag <= confirm.delivery_tag] if confirm.multiple else [confirm.delivery_tag]
         taken = isinstance(confirm, Basic.Ack)
@@ -248,6 +254,7 @@ class Publisher:
                 self._refused = f"nack ({message.lane})"
             self._returned.discard(message.receipt)
             _tell([message], taken=here)
+        points.reach("broker.told")
         if self._waiting:
             self._pump()
 

@@ -156,6 +156,7 @@ class RabbitQueue:
                 opened_bytes = open_sealed(taken.body, keys=self._keys, lane=taken.lane, receipt=taken.receipt)
                 day = marked_day(opened_bytes, label(taken.body).day)
                 if day is not None:
+                    points.reach("broker.marker.taken")
                     self._marks.take(taken, day)
                     continue
                 deposit = wire.decode(opened_bytes)
@@ -227,6 +228,7 @@ class RabbitQueue:
         # What was settled before them is gone at the broker too: else it could be delivered again after its key.
         if not ready or not consumer.flush(_FLUSH_SECONDS):
             return ()
+        points.reach("broker.marker.passed")
         days: dict[str, int] = {}
         for taken, day in ready:
             if taken.epoch == consumer.epoch:
@@ -235,6 +237,7 @@ class RabbitQueue:
 
     def settle_passed(self, passed: Sequence[LanePassed]) -> None:
         """Acknowledge the markers of what is on record; see `Marked.settle_passed`."""
+        points.reach("broker.marker.settled")
         self._taking().acknowledge(self._marks.of(passed))
 
     def give_up(self, through: int) -> int:
@@ -262,6 +265,7 @@ class RabbitQueue:
             body = sealed_reply(EventReply(outcome=outcome), keys=self._keys, receipt=taken.receipt)
         except KeysUnusable:
             return
+        points.reach("broker.reply")
         self.door.publisher.send(Message(taken.reply_to or "", taken.receipt, body, _unheard, exchange="", persistent=False))
 
     def serve(

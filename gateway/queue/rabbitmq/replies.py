@@ -18,6 +18,7 @@ from gateway.queue.rabbitmq.topology import PREFIX
 from gateway.queue.request import Erasable, EventReply, decode_reply, encode
 from gateway.queue.seal import open_sealed, seal
 from gateway.queue.telling import UNAVAILABLE, fail, give, on_loops
+from gateway.telemetry import points
 
 #: What a reply is sealed for: one that was sealed for a lane opens nowhere else.
 REPLIES: Final = "replies"
@@ -88,8 +89,10 @@ class Replies:
                 self._queue = None if self._closed else name
 
         def declared(_: object) -> None:
+            points.reach("broker.replies.consume")
             channel.basic_consume(name, self._on_message, auto_ack=True, exclusive=True, callback=consuming)
 
+        points.reach("broker.replies.consume")
         # Somebody deleted it: another channel, another queue, and those who wait know at once.
         channel.add_on_cancel_callback(lambda _: channel.close())
         channel.queue_declare(name, exclusive=True, auto_delete=True, callback=declared)
@@ -106,6 +109,7 @@ class Replies:
         """Nothing is published here."""
 
     def _on_message(self, _channel: Channel, _how: Basic.Deliver, properties: BasicProperties, body: bytes) -> None:
+        points.reach("broker.reply.received")
         receipt = str(properties.message_id)
         with self._lock:
             waiting = self._waiting.get(receipt)

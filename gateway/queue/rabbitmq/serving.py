@@ -20,7 +20,7 @@ from gateway.queue.rabbitmq.publisher import Message, Publisher
 from gateway.queue.rabbitmq.replies import sealed_reply
 from gateway.queue.request import Erasable, ErasableRequest, EventReply, EventRequest, decode_report, decode_request
 from gateway.queue.seal import label, open_sealed
-from gateway.telemetry import events
+from gateway.telemetry import events, points
 
 Submit = Callable[[Reception, RecordEvent, datetime], Outcome]
 Note = Callable[[Reception, Rejection], None]
@@ -87,16 +87,19 @@ class Requests:
                     events.InternalError.of(failure, reason="request").emit()
 
     def _serve(self, taken: Taken) -> None:
+        points.reach("broker.request.taken")
         try:
             reply = self._answered(taken)
         except Exception as failure:  # noqa: BLE001 - whatever it is: the sender is told to send again
             events.InternalError.of(failure, reason="request").emit()
             reply = EventReply(unavailable=_NOT_DONE)
         finally:
+            points.reach("broker.request.answered")
             # Acknowledged whatever became of it: it is the door that asks again, with its sender.
             self._consumer.acknowledge([taken])
         if reply is not None and taken.reply_to:
             body = sealed_reply(reply, keys=self._keys, receipt=taken.receipt)
+            points.reach("broker.reply")
             self._publisher.send(Message(taken.reply_to, taken.receipt, body, _unheard, exchange="", persistent=False))
 
     def _answered(self, taken: Taken) -> EventReply | None:
@@ -158,6 +161,8 @@ class ReportTaker:
 
     def _take(self, batch: Sequence[Taken]) -> None:
         kept = []
+        if batch:
+            points.reach("broker.report.taken")
         for taken in batch:
             try:
                 opened = open_sealed(taken.body, keys=self._keys, lane=lanes.REPORTS, receipt=taken.receipt)
@@ -171,6 +176,8 @@ class ReportTaker:
                 continue
             self._note(report.reception, report.rejection)
         marks = {taken.id for taken, _ in kept}
+        if batch:
+            points.reach("broker.report.noted")
         self._consumer.acknowledge([taken for taken in batch if taken.id not in marks])
         self._marks += kept
         self._pass()
@@ -184,6 +191,7 @@ class ReportTaker:
             if day < self._keys.today() and not self._passing(LanePassed(lane=lanes.REPORTS, day=day)):
                 left.append((taken, day))
             else:
+                points.reach("broker.marker.settled")
                 self._consumer.acknowledge([taken])
         self._marks = left
 

@@ -8,7 +8,14 @@ from typing import Final
 
 import pika
 from pika.adapters.blocking_connection import BlockingChannel
-from pika.exceptions import AMQPConnectionError, AMQPError, ChannelClosedByBroker, ConnectionClosedByBroker, UnroutableError
+from pika.exceptions import (
+    AMQPConnectionError,
+    AMQPError,
+    ChannelClosedByBroker,
+    ConnectionBlockedTimeout,
+    ConnectionClosedByBroker,
+    UnroutableError,
+)
 
 from gateway.model.base import Model
 from gateway.queue.rabbitmq.topology import DEAD, EXCHANGE, Declared, declared, known_bad
@@ -17,6 +24,13 @@ _NOT_FOUND: Final = 404
 _PRECONDITION_FAILED: Final = 406
 #: How long an operator waits for a broker.
 _CONNECT_SECONDS: Final = 10.0
+#: How long an operator waits for one that reads nothing.
+_BLOCKED_SECONDS: Final = 5.0
+#: What it means when a broker reads nothing of who publishes.
+ALARM: Final = "it has an alarm (memory or disk) and takes nothing"
+ALARM_ADVICE: Final = (
+    "make room on its disk, or give it memory: until then every door answers AR; `rabbitmq-diagnostics alarms` names it"
+)
 #: Routes to nothing: what is sent under it comes back.
 _NOWHERE: Final = "nowhere"
 
@@ -91,7 +105,7 @@ def setup(url: str, sealed_limit_bytes: int, *, change: bool = True) -> tuple[Li
     Raises:
         BrokerUnusable: it cannot be reached or lets this user do nothing.
     """
-    with _connected(url) as connection:
+    with connected(url) as connection:
         version = _version(connection)
         lines = [Line(what=f"broker RabbitMQ {version} at {where(url)}", step=Step.FOUND)]
         lines += [
@@ -122,7 +136,7 @@ def lanes_of(url: str) -> tuple[LaneState, ...]:
         BrokerUnusable: as `setup`.
     """
     found = []
-    with _connected(url) as connection:
+    with connected(url) as connection:
         channel = connection.channel()
         for each in declared():
             ready = consumers = None
@@ -148,13 +162,23 @@ def counts(url: str) -> dict[str, int]:
 
 
 @contextmanager
-def _connected(url: str) -> Iterator[pika.BlockingConnection]:
+def connected(url: str) -> Iterator[pika.BlockingConnection]:
+    """
+    Yield an operator's connection, which waits for a broker that has an alarm for seconds only.
+
+    Raises:
+        BrokerUnusable: it cannot be reached, or broke off.
+    """
+    asked = parameters(url, name="dmp-gateway setup")
+    asked.blocked_connection_timeout = _BLOCKED_SECONDS
     try:
-        connection = pika.BlockingConnection(parameters(url, name="dmp-gateway setup"))
+        connection = pika.BlockingConnection(asked)
     except (AMQPConnectionError, OSError) as failure:
         raise BrokerUnusable(f"the broker at {where(url)} cannot be reached: {told(failure)}") from None
     try:
         yield connection
+    except ConnectionBlockedTimeout:
+        raise BrokerUnusable(f"the broker at {where(url)}: {ALARM}") from None
     except AMQPError as failure:
         raise BrokerUnusable(f"the broker at {where(url)} broke off: {told(failure)}") from None
     finally:
@@ -247,6 +271,8 @@ def _largest(connection: pika.BlockingConnection, size: int) -> Line:
             channel.basic_publish(EXCHANGE, _NOWHERE, bytes(size), mandatory=True)
     except UnroutableError:
         return Line(what=what, step=Step.FOUND)
+    except ConnectionBlockedTimeout:
+        return Line(what=f"{what}: {ALARM}", step=Step.REFUSED, advice=ALARM_ADVICE)
     except ChannelClosedByBroker as closed:
         advice = "raise the broker's max_message_size, or lower [queue] sealed_limit_bytes"
         return Line(what=f"{what}: {told(closed)}", step=Step.REFUSED, advice=advice)

@@ -23,6 +23,9 @@ EXCHANGE: Final = PREFIX
 #: Where a broker puts what it gives up: it gives up nothing by itself, so this stays empty, and anything in it is an alarm.
 DEAD: Final = f"{PREFIX}.dead"
 
+#: Routing key of what every worker is asked at once: each binds a queue of its own, as long as it lives. No lane.
+WORKERS: Final = "workers"
+
 #: Explicit and out of reach: absent, a returned message goes to the tail of its queue; −1 deletes it at its first return on 3.10;
 #: absent on 4.x it is 20, and a worker that dies counts for everything it had in hand (D-8).
 DELIVERY_LIMIT: Final = 1_000_000
