@@ -60,6 +60,16 @@ class LibraryWarned(Event, frozen=True, kw_only=True):
     place: str
 
 
+class LibraryNoted(Event, frozen=True, kw_only=True):
+    """A library of the broker or of the database spoke of its connection: what that means is said by `queue.*` and `store.*`."""
+
+    name = "library.noted"
+    level = "debug"
+    logger: str
+    place: str
+    error: str | None = None
+
+
 class LibraryFailed(Event, frozen=True, kw_only=True):
     """Another library logged an exception."""
 

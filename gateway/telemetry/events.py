@@ -24,7 +24,7 @@ from gateway.telemetry.door_events import (
     ProcessEnded,
     ProcessUnstarted,
 )
-from gateway.telemetry.error_events import InternalError, LibraryFailed, LibraryWarned
+from gateway.telemetry.error_events import InternalError, LibraryFailed, LibraryNoted, LibraryWarned
 from gateway.telemetry.event import Event
 from gateway.telemetry.key_events import KeysErased, KeysProblem, KeysRetained, LanePassed
 from gateway.telemetry.record_events import (
@@ -35,6 +35,8 @@ from gateway.telemetry.record_events import (
     DepositSettled,
     EventApplied,
     EventRefused,
+    LanesMissed,
+    LanesRecovered,
     ParkedUnjudged,
     QueueProblem,
     QueueRecovered,
@@ -52,9 +54,10 @@ EVENTS: Final[tuple[type[Event], ...]] = (
     DoorOpened, DoorClosed, ConnectionOpened, ConnectionClosed, ConnectionRefused,
     MessageReceived, MessageAnswered, MessageRejected, MessageIgnored, MessageDeferred,
     DepositAccepted, DepositSettled, DepositRefused, DepositParked, ParkedUnjudged, EventApplied, EventRefused, BatchApplied,
-    QueueProblem, QueueRecovered, StoreProblem, StoreRecovered, UpkeepErased, UpkeepEnded, UpkeepDelayed, ReportDropped,
+    QueueProblem, QueueRecovered, LanesMissed, LanesRecovered, StoreProblem, StoreRecovered,
+    UpkeepErased, UpkeepEnded, UpkeepDelayed, ReportDropped,
     AnswerUnnoted, AnswersRecovered, LanePassed, KeysErased, KeysRetained, KeysProblem,
-    InternalError, LibraryWarned, LibraryFailed,
+    InternalError, LibraryWarned, LibraryNoted, LibraryFailed,
 )  # fmt: skip
 
 __all__ = [
@@ -81,7 +84,10 @@ __all__ = [
     "KeysProblem",
     "KeysRetained",
     "LanePassed",
+    "LanesMissed",
+    "LanesRecovered",
     "LibraryFailed",
+    "LibraryNoted",
     "LibraryWarned",
     "MessageAnswered",
     "MessageDeferred",

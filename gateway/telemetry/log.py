@@ -11,10 +11,14 @@ import threading
 from collections.abc import Callable
 from datetime import datetime
 from types import TracebackType
-from typing import TextIO
+from typing import Final, TextIO
 
 from gateway.telemetry import lines
-from gateway.telemetry.events import InternalError, LibraryFailed, LibraryWarned
+from gateway.telemetry.event import located
+from gateway.telemetry.events import InternalError, LibraryFailed, LibraryNoted, LibraryWarned
+
+#: Libraries that speak of every try while what they connect to is away: an outage is said once, by events of ours.
+_TALKATIVE: Final = ("pika", "psycopg")
 
 
 def configure(
@@ -55,10 +59,17 @@ class Foreign(logging.Handler):
         """Write one line for a record, without its text."""
         error = record.exc_info[1] if record.exc_info else None
         place = f"{record.module}:{record.lineno}"
-        if error is not None:
+        if record.name.partition(".")[0] in _TALKATIVE and (error is None or _of_connection(error)):
+            LibraryNoted(logger=record.name, place=place, error=located(error)[0] if error is not None else None).emit()
+        elif error is not None:
             LibraryFailed.of(error, logger=record.name, place=place).emit()
         else:
             LibraryWarned(logger=record.name, place=place).emit()
+
+
+def _of_connection(error: BaseException) -> bool:
+    """Whether an exception tells that a connection failed: the system's, or one of the libraries' own."""
+    return isinstance(error, OSError) or type(error).__module__.partition(".")[0] in _TALKATIVE
 
 
 def _uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

@@ -142,24 +142,53 @@ class BatchApplied(Event, frozen=True, kw_only=True):
 
 
 class QueueProblem(Event, frozen=True, kw_only=True):
-    """The queue does not take or give messages."""
+    """The queue does not take or give messages; said once, then each minute."""
 
     name = "queue.problem"
     level = "error"
+    #: `connect`: the broker was not reached since the start; `lost`: it was and is not; `blocked`: it has an alarm and reads
+    #: nothing; `take`, `settle`: the file cannot be used; `unopened`, `late`: one deposit cannot be opened.
     reason: str
     error: str | None = None
     place: str | None = None
+    #: `door`, or `worker` and its number.
+    role: str | None = None
 
 
 class QueueRecovered(Event, frozen=True, kw_only=True):
-    """The queue works again."""
+    """The queue works again, and how long it did not."""
 
     name = "queue.recovered"
     seconds: float
+    #: `door`, or `worker` and its number.
+    role: str | None = None
+
+
+class LanesMissed(Event, frozen=True, kw_only=True):
+    """Lanes are not on the broker: a worker goes on with the others, and takes these once they are there; said each minute."""
+
+    name = "lanes.missed"
+    level = "error"
+    lanes: tuple[str, ...]
+    #: The verb that makes them.
+    verb: str
+    #: `worker` and its number.
+    role: str
+
+
+class LanesRecovered(Event, frozen=True, kw_only=True):
+    """Lanes that were missing are there and taken from."""
+
+    name = "lanes.recovered"
+    lanes: tuple[str, ...]
+    #: How long the first of them was missing.
+    seconds: float
+    #: `worker` and its number.
+    role: str
 
 
 class StoreProblem(Event, frozen=True, kw_only=True):
-    """The store does not answer or refuses what it should take."""
+    """The store does not answer or refuses what it should take; said once, then each minute."""
 
     name = "store.problem"
     level = "error"
@@ -169,7 +198,7 @@ class StoreProblem(Event, frozen=True, kw_only=True):
 
 
 class StoreRecovered(Event, frozen=True, kw_only=True):
-    """The store works again."""
+    """The store works again, and how long it did not."""
 
     name = "store.recovered"
     seconds: float

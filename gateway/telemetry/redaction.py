@@ -83,6 +83,8 @@ FIELDS: Final = MappingProxyType({
     "state": Form(pattern=_WORD, help="state of a room"),
     "role": Form(pattern=_text(r"[a-z]{1,20}(?: \d{1,3})?"), help="which process of the gateway"),
     "lane": Form(pattern=_ID, help="lane of the queue"),
+    "lanes": Form(pattern=_ID, several=True, help="lanes of the queue"),
+    "verb": Form(pattern=_text(r"[a-z]+(?: [a-z-]+)?"), help="verb of the program that mends it"),
     "ring": Form(pattern=_WORD, help="what a key is for"),
     "day": Form(pattern=_text(r"\d{4}-\d\d-\d\d"), help="day, UTC"),
     "job": Form(pattern=_WORD, help="job of the upkeep"),

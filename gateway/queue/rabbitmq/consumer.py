@@ -14,6 +14,7 @@ from pika.exceptions import ChannelClosedByBroker
 from pika.spec import Basic
 
 from gateway.queue import lanes
+from gateway.queue.rabbitmq.absent import Absent
 from gateway.queue.rabbitmq.link import Link, LoopThread
 from gateway.queue.rabbitmq.topology import RECEIVED_AT, queue_of
 from gateway.telemetry import points
@@ -23,8 +24,8 @@ PREFETCH: Final = 32
 PREFETCH_LARGE: Final = 2
 #: After so long a worker stands by for the lanes of the others.
 STANDBY_SECONDS: Final = 30.0
-#: How often it is asked whether a queue that went away is there again.
-_LOOK_SECONDS: Final = 1.0
+#: Waits between two looks whether a queue that is missing is there.
+_LOOK_SECONDS: Final = (1.0, 2.0, 5.0)
 
 
 class Share(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +34,11 @@ class Share(msgspec.Struct, frozen=True, kw_only=True):
     number: int = 0
     of: int = 1
     standby_seconds: float = STANDBY_SECONDS
+
+    @property
+    def role(self) -> str:
+        """Return its name in the log."""
+        return f"worker {self.number + 1}"
 
     def own(self) -> tuple[str, ...]:
         """Return the lanes to take at once."""
@@ -78,6 +84,7 @@ class Consumer:
         heartbeat: int,
         prefetch: int = PREFETCH,
         standby_seconds: float = STANDBY_SECONDS,
+        role: str = "worker",
     ) -> None:
         """
         Begin to connect.
@@ -91,8 +98,10 @@ class Consumer:
             heartbeat: Seconds.
             prefetch: Unacknowledged deliveries of a lane at most.
             standby_seconds: When to begin to stand by.
+            role: Which process it is, for the log.
         """
         self._thread = thread
+        self._absent = Absent(role)
         self._own = tuple(own)
         self._others = tuple(others)
         self._prefetch = prefetch
@@ -104,15 +113,19 @@ class Consumer:
         self._epoch = 0
         self._closed = False
         self._number = time.time_ns()
-        self._cancelled: set[str] = set()
+        self._missing: set[str] = set()
         # The loop's alone.
         self._channel: Channel | None = None
+        self._taken_from: set[str] = set()
+        self._looks = 0
+        self._looking = False
         self.link = Link(thread, url, name, self, heartbeat=heartbeat)
 
     @property
-    def cancelled(self) -> frozenset[str]:
-        """Lanes that the broker no longer gives to us: their queue is gone."""
-        return frozenset(self._cancelled)
+    def missing(self) -> frozenset[str]:
+        """Lanes that the broker does not give to us: their queue is not there."""
+        with self._changed:
+            return frozenset(self._missing)
 
     def next(self, limit: int, byte_limit: int, deadline: float) -> list[Taken]:
         """
@@ -214,19 +227,16 @@ class Consumer:
     # -- on the loop
 
     def opened(self, channel: Channel) -> None:
-        """Consume the own lanes, and later those of the others."""
+        """Consume the own lanes, and later those of the others; one that is missing keeps nothing from the rest."""
         with self._changed:
             self._epoch += 1
-            self._cancelled.clear()
-            epoch = self._epoch
         self._channel = channel
+        self._taken_from.clear()
+        self._looks, self._looking = 0, False
         channel.add_on_cancel_callback(self._on_cancelled)
-        self._consume(channel, self._own, epoch)
+        self._ask_for(channel, self._own)
         if self._others:
-            self._thread.loop.call_later(
-                self._standby_seconds,
-                lambda: self._consume(channel, self._others, epoch) if self._channel is channel else None,
-            )
+            self._thread.loop.call_later(self._standby_seconds, self._ask_for, channel, self._others)
 
     def lost(self) -> None:
         """Forget what waits: it comes again."""
@@ -239,11 +249,73 @@ class Consumer:
     def blocked(self, *, by_broker: bool) -> None:
         """An alarm of the broker stops only those who publish."""
 
-    def _consume(self, channel: Channel, asked: Sequence[str], epoch: int) -> None:
-        for lane in asked:
-            points.reach("broker.consume")
-            channel.basic_qos(prefetch_count=PREFETCH_LARGE if lane == lanes.LARGE else self._prefetch)
-            channel.basic_consume(queue_of(lane), partial(self._on_message, lane, epoch), consumer_tag=f"{lane}.{epoch}")
+    def _is_current(self, channel: Channel) -> bool:
+        return channel is self._channel and channel.is_open and channel.connection.is_open
+
+    def _ask_for(self, channel: Channel, asked: Sequence[str]) -> None:
+        """
+        Take from those lanes that are there.
+
+        Each is asked for on another channel: the broker closes one that asks in vain, and what is unacknowledged with it.
+        """
+        if not self._is_current(channel):
+            return
+        left = deque(asked)
+
+        def ask(looking: Channel) -> None:
+            if left and self._is_current(channel):
+                looking.queue_declare(queue_of(left[0]), passive=True, callback=lambda _: there(looking))
+            else:
+                if looking.is_open:
+                    looking.close()
+                self._asked_for(channel)
+
+        def there(looking: Channel) -> None:
+            self._consume(channel, left.popleft())
+            ask(looking)
+
+        def closed(_looking: Channel, reason: BaseException) -> None:
+            if isinstance(reason, ChannelClosedByBroker) and left:
+                self._lack(left.popleft())
+                self._thread.loop.call_soon(self._ask_for, channel, tuple(left))
+
+        def opened(looking: Channel) -> None:
+            looking.add_on_close_callback(closed)
+            ask(looking)
+
+        if left:
+            channel.connection.channel(on_open_callback=opened)
+        else:
+            self._asked_for(channel)
+
+    def _consume(self, channel: Channel, lane: str) -> None:
+        with self._changed:
+            self._missing.discard(lane)
+        if lane in self._taken_from or not self._is_current(channel):
+            return
+        self._taken_from.add(lane)
+        channel.basic_qos(prefetch_count=PREFETCH_LARGE if lane == lanes.LARGE else self._prefetch)
+        channel.basic_consume(queue_of(lane), partial(self._on_message, lane, self._epoch), consumer_tag=f"{lane}.{self._epoch}")
+
+    def _lack(self, lane: str) -> None:
+        with self._changed:
+            self._missing.add(lane)
+        self._taken_from.discard(lane)
+
+    def _asked_for(self, channel: Channel) -> None:
+        """Say what is missing, and ask for it again after a while."""
+        missing = self.missing
+        self._absent.look(missing)
+        if missing and not self._looking and channel is self._channel:
+            self._looking = True
+            wait = _LOOK_SECONDS[min(self._looks, len(_LOOK_SECONDS) - 1)]
+            self._looks += 1
+            self._thread.loop.call_later(wait, self._ask_again, channel)
+
+    def _ask_again(self, channel: Channel) -> None:
+        if channel is self._channel:
+            self._looking = False
+            self._ask_for(channel, sorted(self.missing))
 
     def _on_message(
         self, lane: str, epoch: int, _channel: Channel, how: Basic.Deliver, properties: BasicProperties, body: bytes
@@ -255,55 +327,26 @@ class Consumer:
                 return
             self._number += 1
             self._unsettled[how.delivery_tag] = False
-            self._ready.append(
-                Taken(
-                    id=self._number,
-                    tag=how.delivery_tag,
-                    epoch=epoch,
-                    lane=lane,
-                    # What is no text was written by a stranger: it opens under no receipt.
-                    receipt=properties.message_id if isinstance(properties.message_id, str) else "",
-                    reply_to=properties.reply_to if isinstance(properties.reply_to, str) else None,
-                    received_at=received_at if isinstance(received_at, str) else "",
-                    body=body,
-                )
+            taken = Taken(
+                id=self._number,
+                tag=how.delivery_tag,
+                epoch=epoch,
+                lane=lane,
+                # What is no text was written by a stranger: it opens under no receipt.
+                receipt=properties.message_id if isinstance(properties.message_id, str) else "",
+                reply_to=properties.reply_to if isinstance(properties.reply_to, str) else None,
+                received_at=received_at if isinstance(received_at, str) else "",
+                body=body,
             )
+            self._ready.append(taken)
             self._changed.notify_all()
 
     def _on_cancelled(self, frame: object) -> None:
         method = getattr(frame, "method", None)
-        lane = str(getattr(method, "consumer_tag", "")).rpartition(".")[0]
-        with self._changed:
-            self._cancelled.add(lane)
+        self._lack(str(getattr(method, "consumer_tag", "")).rpartition(".")[0])
+        self._looks = 0
         if self._channel is not None:
-            self._look_later(self._channel, lane)
-
-    def _look_later(self, channel: Channel, lane: str) -> None:
-        self._thread.loop.call_later(_LOOK_SECONDS, self._look, channel, lane)
-
-    def _look(self, channel: Channel, lane: str) -> None:
-        """Take a lane again once its queue is there; asked on another channel: the broker closes one that asks in vain."""
-        connection = channel.connection
-        if channel is not self._channel or not channel.is_open or not connection.is_open:
-            return
-
-        def there(_: object) -> None:
-            looking.close()
-            if channel is self._channel and channel.is_open:
-                with self._changed:
-                    self._cancelled.discard(lane)
-                self._consume(channel, (lane,), self._epoch)
-
-        def closed(_channel: Channel, reason: BaseException) -> None:
-            if isinstance(reason, ChannelClosedByBroker):
-                self._look_later(channel, lane)
-
-        def opened(_: Channel) -> None:
-            points.reach("broker.looked")
-            looking.add_on_close_callback(closed)
-            looking.queue_declare(queue_of(lane), passive=True, callback=there)
-
-        looking = connection.channel(on_open_callback=opened)
+            self._asked_for(self._channel)
 
     def _acknowledge(self, epoch: int, prefix: int, single: Sequence[int]) -> None:
         channel = self._channel

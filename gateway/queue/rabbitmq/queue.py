@@ -93,10 +93,11 @@ class RabbitQueue:
         self._closed = False
         parameters(url, name="")  # a bad URL leaves no thread behind
         name, heartbeat = f"dmp-gateway {os.getpid()}-{secrets.token_hex(2)}", self._settings.heartbeat_seconds
-        self._thread = LoopThread("broker")
+        role = "door" if share is None else share.role
+        self._thread = LoopThread("broker", role)
         #: Deposits, requests and reports of this process.
         self.door = DoorSide(self._thread, url, keys, self._settings, name=name, heartbeat=heartbeat)
-        self._name = name
+        self._name, self._role = name, role
         self._asked: Consumer | None = None
         self._reported: Consumer | None = None
         self._consumer: Consumer | None = None
@@ -110,6 +111,7 @@ class RabbitQueue:
                 heartbeat=heartbeat,
                 prefetch=self._settings.prefetch,
                 standby_seconds=share.standby_seconds,
+                role=role,
             )
 
     # -- doors
@@ -283,10 +285,22 @@ class RabbitQueue:
         """
         name, heartbeat = self._name, self._settings.heartbeat_seconds
         self._asked = Consumer(
-            self._thread, self._url, (lanes.REQUESTS,), name=f"{name} requests", heartbeat=heartbeat, prefetch=1
+            self._thread,
+            self._url,
+            (lanes.REQUESTS,),
+            name=f"{name} requests",
+            heartbeat=heartbeat,
+            prefetch=1,
+            role=self._role,
         )
         self._reported = Consumer(
-            self._thread, self._url, (lanes.REPORTS,), name=f"{name} reports", heartbeat=heartbeat, prefetch=100
+            self._thread,
+            self._url,
+            (lanes.REPORTS,),
+            name=f"{name} reports",
+            heartbeat=heartbeat,
+            prefetch=100,
+            role=self._role,
         )
         publisher, seen = self.door.publisher, self._unopened_seen
         return Serving(
@@ -330,8 +344,8 @@ class RabbitQueue:
         if self._consumer is not None:
             if not self._consumer.link.is_open:
                 found.append(f"nothing is taken: {self._consumer.link.problem}")
-            if self._consumer.cancelled:
-                found.append(f"lanes gone: {', '.join(sorted(self._consumer.cancelled))}")
+            if missing := self.missing_lanes():
+                found.append(f"lanes missing: {', '.join(missing)} (`dmp-gateway queue setup` makes them)")
         with self._lock:
             epoch = self._consumer.epoch if self._consumer is not None else 0
             unopened = {receipt: why for receipt, (why, by) in self._unopened.items() if by == epoch}
@@ -340,6 +354,11 @@ class RabbitQueue:
                 more = f" and {len(named) - _REPORTED} more" if len(named) > _REPORTED else ""
                 found.append(f"cannot open: {', '.join(named[:_REPORTED])}{more}")
         return "; ".join(found) or None
+
+    def missing_lanes(self) -> tuple[str, ...]:
+        """Return the lanes that this process takes from and that are not on the broker."""
+        consumers = (each for each in (self._consumer, self._asked, self._reported) if each is not None)
+        return tuple(sorted(set().union(*(each.missing for each in consumers))))
 
     def connected(self, seconds: float) -> bool:
         """Wait until this process can publish, and take where it has a worker; tell whether it can."""

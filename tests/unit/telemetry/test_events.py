@@ -26,7 +26,8 @@ VALUES: dict[str, object] = {
     "error": "ValueError", "reference": "0123abcd", "logger": "pika.connection", "peer": "127.0.0.1", "host": "127.0.0.1",
     "version": "0.1.0",
     "environment": "test", "sample": True, "connection": 3, "port": 2575, "messages": 2, "documents": 1, "submissions": 4,
-    "lane": "deposits.3", "ring": "flow", "day": "2026-03-12", "size": 100, "count": 2, "job": "receipts",
+    "lane": "deposits.3", "lanes": ("deposits.3", "bulk"), "verb": "queue setup",
+    "ring": "flow", "day": "2026-03-12", "size": 100, "count": 2, "job": "receipts",
     "role": "mllp", "status": -9, "wait": 0.5, "seconds": 0.25, "at": NOW,
 }  # fmt: skip
 
@@ -116,8 +117,8 @@ def test_lines_below_the_level_are_not_written() -> None:
 
 
 def test_other_libraries_speak_without_their_text(output: io.StringIO) -> None:
-    logging.getLogger("pika.connection").warning("cannot send %s", "MARTIN 279035121518989")
-    logging.getLogger("pika.connection").info("below the level")
+    logging.getLogger("urllib3.connection").warning("cannot send %s", "MARTIN 279035121518989")
+    logging.getLogger("urllib3.connection").info("below the level")
     try:
         int("MARTIN 279035121518989")
     except ValueError:
@@ -127,11 +128,25 @@ def test_other_libraries_speak_without_their_text(output: io.StringIO) -> None:
         warnings.warn("MARTIN is deprecated", DeprecationWarning, stacklevel=1)
     found = written(output)
     assert [line["event"] for line in found] == ["library.warned", "library.failed", "library.warned"]
-    assert [line["logger"] for line in found] == ["pika.connection", "asyncio", "py.warnings"]
+    assert [line["logger"] for line in found] == ["urllib3.connection", "asyncio", "py.warnings"]
     assert found[1]["error"] == "ValueError"
     assert re.fullmatch("[0-9a-f]{8}", str(found[1]["reference"]))
     assert "MARTIN" not in output.getvalue()
     assert "279035121518989" not in output.getvalue()
+
+
+@pytest.mark.parametrize("logger", ["pika.adapters.utils.io_services_utils", "psycopg.pool"])
+def test_libraries_that_tell_every_try_are_heard_at_debug(logger: str, output: io.StringIO) -> None:
+    logging.getLogger(logger).warning("cannot connect as %s", "MARTIN")
+    logging.getLogger(logger).error("MARTIN again", exc_info=ConnectionRefusedError("MARTIN"))
+    logging.getLogger(logger).error("no fault of a connection: MARTIN", exc_info=ValueError("MARTIN"))
+    found = written(output)
+    assert [(line["event"], line["level"], line.get("error")) for line in found] == [
+        ("library.noted", "debug", None),
+        ("library.noted", "debug", "ConnectionRefusedError"),
+        ("library.failed", "error", "ValueError"),
+    ]
+    assert "MARTIN" not in output.getvalue()
 
 
 def test_an_uncaught_error_is_told_without_its_text(output: io.StringIO) -> None:
