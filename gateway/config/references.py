@@ -7,7 +7,7 @@ from itertools import combinations
 from typing import Final
 
 from gateway.config.faults import Fault
-from gateway.config.settings import Settings
+from gateway.config.settings import OFF, Settings
 from gateway.model.source import Connection, OppositionScope, SourceKind, finess_key
 
 #: The character sets that MSH-18 may name (HL7 table 0211) and that are read.
@@ -36,6 +36,21 @@ def faults(settings: Settings) -> Iterator[Fault]:
     yield from _connections(settings)
     if not _loopback_host(settings.mllp.host):
         yield Fault(name="mllp.host", text="without TLS only an address of the loopback interface may be listened on")
+    if settings.metrics.listen != OFF:
+        host, port = split_address(settings.metrics.listen)
+        if port is None:
+            yield Fault(name="metrics.listen", text="off, or an address, a colon and a port: 127.0.0.1:8080")
+        elif not _loopback_host(host):
+            yield Fault(name="metrics.listen", text="only an address of the loopback interface may be listened on")
+
+
+def split_address(listen: str) -> tuple[str, int | None]:
+    """Return host and port of `ADDRESS:PORT`, an IPv6 address in brackets; None for a port that is none."""
+    host, _, port = listen.rpartition(":")
+    number = int(port) if port.isascii() and port.isdigit() and len(port) <= 5 else None
+    if ":" in host and (host[:1], host[-1:]) != ("[", "]"):
+        number = None
+    return host.removeprefix("[").removesuffix("]"), number if number is not None and number <= 65_535 else None
 
 
 def _ids(settings: Settings) -> Iterator[Fault]:

@@ -119,6 +119,15 @@ class Store(Protocol):
         """
         ...
 
+    def parked(self) -> int:
+        """
+        Return how many deposits are parked.
+
+        Raises:
+            Transient: the database is away.
+        """
+        ...
+
     def lanes_passed(self) -> list[LaneDay]:
         """
         Return the last day that each lane has passed.

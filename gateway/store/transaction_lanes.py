@@ -18,6 +18,10 @@ class Lanes(Protocol):
         """Return the last day that each lane has passed."""
         ...
 
+    def count_parked(self) -> int:
+        """Return how many deposits are parked."""
+        ...
+
     def first_parked(self) -> str | None:
         """Return when the first of what is parked was parked, ISO 8601 UTC; None if nothing is."""
         ...

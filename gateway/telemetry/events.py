@@ -46,6 +46,7 @@ from gateway.telemetry.record_events import (
     UpkeepDelayed,
     UpkeepEnded,
     UpkeepErased,
+    reason_of,
 )
 
 #: Every event.
@@ -105,4 +106,5 @@ __all__ = [
     "UpkeepDelayed",
     "UpkeepEnded",
     "UpkeepErased",
+    "reason_of",
 ]

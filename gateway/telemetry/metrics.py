@@ -1,5 +1,8 @@
-"""Counters and histograms, prefix `dmpgw_`: labels are doors, sources, types, verdicts and codes, never a person or a message."""
+"""Counters, gauges, histograms, prefix `dmpgw_`: labels are doors, sources, types, verdicts, lanes, codes, never who it is."""
 
+import math
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
@@ -17,6 +20,10 @@ def _counter(name: str, text: str, *labels: str) -> Counter:
     return Counter(name, text, labels, namespace="dmpgw", registry=REGISTRY)
 
 
+def _gauge(name: str, text: str, *labels: str) -> Gauge:
+    return Gauge(name, text, labels, namespace="dmpgw", registry=REGISTRY)
+
+
 def _histogram(name: str, text: str, *labels: str, buckets: tuple[float, ...] = _QUICK) -> Histogram:
     return Histogram(name, text, labels, namespace="dmpgw", registry=REGISTRY, buckets=buckets)
 
@@ -31,27 +38,46 @@ APPLY_DURATION: Final = _histogram("apply_duration_seconds", "Duration of a batc
 APPLY_BATCH: Final = _histogram("apply_batch_submissions", "Submissions in a batch.", buckets=_SIZES)
 REFUSALS: Final = _counter("refusals_total", "Deposits that the record refused, by rule.", "source", "rule")
 STATEMENTS: Final = _counter("statements_total", "Statements of opposition and of its lifting.", "source", "kind")
-LAST_MESSAGE: Final = Gauge(
-    "source_last_message_timestamp_seconds",
-    "When a source last sent a message, seconds since 1970.",
-    ("source",),
-    namespace="dmpgw",
-    registry=REGISTRY,
+APPLY_RETRIES: Final = _counter("apply_retries_total", "Transactions of the store that were tried again, by why.", "reason")
+LAST_MESSAGE: Final = _gauge(
+    "source_last_message_timestamp_seconds", "When a source last sent a message, seconds since 1970.", "source"
 )
-CONNECTIONS: Final = Gauge("connections", "Open connections.", ("door",), namespace="dmpgw", registry=REGISTRY)
+LANE_MESSAGES: Final = _gauge(
+    "lane_messages", "Messages in a lane: ready, or handed out and unacknowledged; `dead` is what was given up.", "lane", "state"
+)
+LANE_OLDEST_AGE: Final = _gauge("lane_oldest_age_seconds", "How long the first of a lane has waited, where it is known.", "lane")
+PARKED: Final = _gauge("parked_deposits", "Deposits that are parked: an operator must look.")
+PARKED.set(math.nan)
+READY: Final = _gauge("ready", "Whether a part does its work: 1, else 0; /readyz names what is missing, in words.", "check")
+CONNECTIONS: Final = _gauge("connections", "Open connections.", "door")
 CONNECTIONS_REFUSED: Final = _counter("connections_refused_total", "Connections closed unread.", "door", "reason")
 ERRORS: Final = _counter("internal_errors_total", "Errors of the program, each with a reference in the log.", "door")
 REPORTS_LOST: Final = _counter("reports_lost_total", "Rejections that could not be noted in the store.")
 ANSWERS_UNNOTED: Final = _counter("answers_unnoted_total", "Positive answers missing in the journal of answers.", "reason")
 KEYS_PROBLEMS: Final = _counter("keys_problems_total", "Times that keys could not be brought forward, marked or erased.")
-KEYS_OLDEST: Final = Gauge(
+KEYS_OLDEST: Final = _gauge(
     "keys_oldest_day_timestamp_seconds",
     "Beginning of the first day whose key of what travels is held: what was received since can be read.",
-    namespace="dmpgw",
-    registry=REGISTRY,
 )
+KEYS_OLDEST.set(math.nan)
 LINES_LOST: Final = _counter("log_lines_lost_total", "Log lines that standard error did not take.")
-BUILD: Final = Gauge("build_info", "Version of the program.", ("version",), namespace="dmpgw", registry=REGISTRY)
+BUILD: Final = _gauge("build_info", "Version of the program.", "version")
+
+Merge = Callable[[Iterable[float]], float]
+
+#: How a gauge that several processes show becomes one; counters and histograms are added. Of `lane_messages` the state `ready` is
+#: asked of one broker by each worker, `unacknowledged` is each worker's own.
+MERGES: Final[Mapping[str, Merge]] = MappingProxyType({
+    "dmpgw_source_last_message_timestamp_seconds": max,
+    "dmpgw_lane_messages{ready}": max,
+    "dmpgw_lane_messages": sum,
+    "dmpgw_lane_oldest_age_seconds": max,
+    "dmpgw_parked_deposits": max,
+    "dmpgw_ready": min,
+    "dmpgw_connections": sum,
+    "dmpgw_keys_oldest_day_timestamp_seconds": min,
+    "dmpgw_build_info": max,
+})  # fmt: skip
 
 #: Series that are no number of the day: they would fill a snapshot.
 _LEFT_OUT: Final = "_bucket"
@@ -63,12 +89,12 @@ def snapshot() -> dict[str, float]:
 
     Returns:
         Value by series, written as Prometheus does (``dmpgw_answers_total{answer="AA",door="mllp",source="sil"}``), sorted;
-        the buckets of histograms are left out, their sums and counts are there.
+        the buckets of histograms, and what this process cannot know, are left out.
     """
     found: dict[str, float] = {}
     for family in REGISTRY.collect():
         for sample in family.samples:
-            if sample.name.endswith(_LEFT_OUT):
+            if sample.name.endswith(_LEFT_OUT) or math.isnan(sample.value):
                 continue
             labels = ",".join(f'{name}="{value}"' for name, value in sorted(sample.labels.items()))
             found[f"{sample.name}{{{labels}}}" if labels else sample.name] = sample.value

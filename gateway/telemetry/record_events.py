@@ -1,8 +1,15 @@
 """What happens to deposits and events, behind the doors: the queue, the worker, the store."""
 
+import re
+
 from gateway.telemetry import metrics
 from gateway.telemetry.event import Event
 from gateway.telemetry.redaction import label
+
+
+def _count_problems(codes: tuple[str, ...], source: str) -> None:
+    for code in codes:
+        metrics.PROBLEMS.labels(label("code", code), label("source", source)).inc()
 
 
 class DepositAccepted(Event, frozen=True, kw_only=True):
@@ -39,9 +46,10 @@ class DepositSettled(Event, frozen=True, kw_only=True):
     rule: str | None = None
 
     def count_up(self) -> None:
-        """Count it by verdict."""
+        """Count it by verdict and by problem."""
         labels = (label("source", self.source), label("type", self.type), label("verdict", self.verdict))
         metrics.DEPOSITS.labels(*labels).inc()
+        _count_problems(self.codes, self.source)
 
 
 class DepositRefused(Event, frozen=True, kw_only=True):
@@ -57,10 +65,11 @@ class DepositRefused(Event, frozen=True, kw_only=True):
     statement: str | None = None
 
     def count_up(self) -> None:
-        """Count it by verdict and by rule."""
+        """Count it by verdict, by rule and by problem."""
         source = label("source", self.source)
         metrics.DEPOSITS.labels(source, label("type", self.type), "refused").inc()
         metrics.REFUSALS.labels(source, label("rule", self.rule)).inc()
+        _count_problems(self.codes, self.source)
 
 
 class DepositParked(Event, frozen=True, kw_only=True):
@@ -78,6 +87,7 @@ class DepositParked(Event, frozen=True, kw_only=True):
     def count_up(self) -> None:
         """Count it by verdict."""
         metrics.DEPOSITS.labels(label("source", self.source), label("type", self.type), "parked").inc()
+        _count_problems((self.code,), self.source)
 
 
 class ParkedUnjudged(Event, frozen=True, kw_only=True):
@@ -185,6 +195,12 @@ class LanesRecovered(Event, frozen=True, kw_only=True):
     seconds: float
     #: `worker` and its number.
     role: str
+
+
+def reason_of(told: str) -> str:
+    """Return what a store said of its failure as a word: an SQLSTATE, the name of an error, or a few words of ours."""
+    word = re.sub(r"[^a-z0-9]+", "_", told.lower()).strip("_")[:32]
+    return word if word[:1].isalpha() else f"sqlstate_{word}"
 
 
 class StoreProblem(Event, frozen=True, kw_only=True):

@@ -21,6 +21,11 @@ class Lanes:
         """Return the last day that each lane has passed."""
         return lane_days(self._session.all("lanes_passed"))
 
+    def count_parked(self) -> int:
+        """Return how many deposits are parked."""
+        found: tuple[int] = self._session.one("count_parked") or (0,)
+        return found[0]
+
     def first_parked(self) -> str | None:
         """Return when the first of what is parked was parked, ISO 8601 UTC; None if nothing is."""
         found: tuple[str | None] = self._session.one("first_parked") or (None,)

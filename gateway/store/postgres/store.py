@@ -204,6 +204,11 @@ class PostgresStore:
             at = self._repeated(self._batches, lambda session: PostgresTransaction(session, self._clock.now()).first_parked())
         return None if at is None else datetime.fromisoformat(at)
 
+    def parked(self) -> int:
+        """Return how many deposits are parked; see `Store.parked`."""
+        with self._running:
+            return self._repeated(self._batches, lambda session: PostgresTransaction(session, self._clock.now()).count_parked())
+
     def lanes_passed(self) -> list[LaneDay]:
         """Return the last day that each lane has passed; see `Store.lanes_passed`."""
         with self._running:

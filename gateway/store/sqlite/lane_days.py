@@ -26,6 +26,11 @@ class Lanes(Base):
         """Return the last day that each lane has passed."""
         return lane_days(self._all(_PASSED))
 
+    def count_parked(self) -> int:
+        """Return how many deposits are parked."""
+        found: int = self._one("SELECT count(*) FROM parked")[0]
+        return found
+
     def first_parked(self) -> str | None:
         """Return when the first of what is parked was parked, ISO 8601 UTC; None if nothing is."""
         found: str | None = self._one("SELECT min(parked_at) FROM parked")[0]

@@ -172,6 +172,10 @@ class SqliteStore:
         at = self._wait(_NOTE, _Job(lambda tx: tx.first_parked()))
         return None if at is None else datetime.fromisoformat(at)
 
+    def parked(self) -> int:
+        """Return how many deposits are parked; see `Store.parked`."""
+        return self._wait(_NOTE, _Job(lambda tx: tx.count_parked()))
+
     def lanes_passed(self) -> list[LaneDay]:
         """Return the last day that each lane has passed; see `Store.lanes_passed`."""
         return self._wait(_NOTE, _Job(lambda tx: tx.lanes_passed()))

@@ -6,5 +6,8 @@ ON CONFLICT (lane) DO UPDATE SET day = excluded.day, passed_at = excluded.passed
 -- name: lanes_passed
 SELECT lane, day, passed_at FROM lane_day ORDER BY lane
 
+-- name: count_parked
+SELECT count(*) FROM parked
+
 -- name: first_parked
 SELECT min(parked_at) FROM parked
