@@ -10,6 +10,7 @@ import click
 
 from gateway.cli import console
 from gateway.cli.data_option import data_option, json_option
+from gateway.cli.missing_lanes import Lanes
 from gateway.cli.reading import reading
 from gateway.model.base import Model
 from gateway.model.ports import FileUnusable
@@ -38,6 +39,8 @@ class MissingLine(Model, frozen=True, kw_only=True):
     acknowledged_at: str
     received_at: str
     receipt: str
+    #: It may wait in a lane of the broker: asked again once the lanes are empty. An event never does.
+    may_wait: bool
 
 
 @click.command(short_help="List what was acknowledged and is not in the store.")
@@ -53,8 +56,9 @@ def missing(*, since: str | None, data: Path, as_json: bool) -> None:
     List what was acknowledged and is not in the store: after a restore, what its senders must send again, oppositions first.
 
     The gateway keeps a journal of its positive answers in DATA/answers, outside the store. A message that waits in the queue, or
-    that came again, is not missing; over a broker, drain the lanes first. Where several gateways share a database, run it on each
-    of their data directories.
+    that came again, is not missing. What waits in a broker is sealed: while its lanes hold deposits, those in this list may be
+    among them, and are marked so; drain the lanes, then run it again. Where several gateways share a database, run it on each of
+    their data directories.
 
     \b
     Exit status: 0 nothing is missing, 1 something is, or it cannot be told.
@@ -72,6 +76,9 @@ def missing(*, since: str | None, data: Path, as_json: bool) -> None:
         waits = {line.id for line in waiting_deposits(directory, {})}
         with reading(directory) as reader:
             found = list(_missing(reader, journal.lines(begin), waits))
+            lanes = _lanes(directory) if any(line.kind == "deposit" for line in found) else Lanes()
+            # What was decided while the lanes were looked at is in none of them, and in the store by now.
+            found = list(_missing(reader, found, waits)) if lanes.asked else found
     except (OSError, FileUnusable) as failure:
         console.fail(f"The journal or the queue cannot be read: {failure}.", "Run it as the gateway's user.")
     found.sort(key=lambda line: (line.weight, line.at))
@@ -79,14 +86,19 @@ def missing(*, since: str | None, data: Path, as_json: bool) -> None:
         console.err.print(f"{journal.unreadable} lines of the journal were cut off: a process or the disk ended inside them.")
     if journal.days[0] > begin.date() and since:
         console.err.print(f"The journal begins on {journal.days[0]}: what was acknowledged before is not in it.")
-    _print(found, as_json=as_json)
-    if found and amqp_url():
-        console.err.print(
-            "What waits in the broker cannot be told from what is gone: it is in this list until it is decided. Let the workers "
-            "drain the lanes (`queue status`), then run this again."
-        )
+    _print(found, lanes, as_json=as_json)
     if found:
         raise SystemExit(1)
+
+
+def _lanes(directory: DataDirectory) -> Lanes:
+    """Look whether the lanes of the broker are empty, where there is one."""
+    broker = amqp_url()
+    if broker is None:
+        return Lanes()
+    from gateway.cli.missing_lanes_broker import look  # a broker's library is loaded where there is one
+
+    return look(broker, directory)
 
 
 def _missing(reader: Reader, lines: Iterable[Acknowledged], waits: set[str]) -> Iterator[Acknowledged]:
@@ -99,7 +111,7 @@ def _missing(reader: Reader, lines: Iterable[Acknowledged], waits: set[str]) -> 
             yield from (line for line in absent if line.receipt not in again)
 
 
-def _print(found: list[Acknowledged], *, as_json: bool) -> None:
+def _print(found: list[Acknowledged], lanes: Lanes, *, as_json: bool) -> None:
     lines = [
         MissingLine(
             what=line.stated or line.kind,
@@ -108,21 +120,39 @@ def _print(found: list[Acknowledged], *, as_json: bool) -> None:
             acknowledged_at=line.at,
             received_at=line.received_at,
             receipt=line.receipt,
+            may_wait=line.kind == "deposit" and not lanes.empty,
         )
         for line in found
     ]
     if as_json:
         for line in lines:
             console.json_line(line)
-        return
-    if not lines:
+    elif not lines:
         console.out.print("Nothing is missing: whatever was acknowledged is in the store or waits in the queue.")
+    else:
+        told = {False: "missing", True: "may wait"}
+        console.table(
+            ("", "what", "source", "MSH-10", "acknowledged at", "receipt"),
+            [
+                (told[line.may_wait], line.what, line.source, line.message_id, line.acknowledged_at, line.receipt)
+                for line in lines
+            ],
+        )
+    for words in _advice(lines, lanes):
+        console.err.print(words)
+
+
+def _advice(lines: list[MissingLine], lanes: Lanes) -> Iterator[str]:
+    """Yield what to do about what was found."""
+    may_wait = sum(line.may_wait for line in lines)
+    if may_wait < len(lines):
+        yield "Ask these sources to send what is missing again, oppositions before anything else; then run this again."
+    if not may_wait:
         return
-    console.table(
-        ("what", "source", "MSH-10", "acknowledged at", "receipt"),
-        [(line.what, line.source, line.message_id, line.acknowledged_at, line.receipt) for line in lines],
-    )
-    console.err.print("Ask these sources to send these messages again, oppositions before anything else; then run this again.")
+    yield lanes.words
+    if lanes.at_most is not None and may_wait > lanes.at_most:
+        yield f"At least {may_wait - lanes.at_most} of these {may_wait} deposits are lost: the broker does not hold so many."
+    yield f"Whether the {may_wait} marked deposits are lost cannot be told before: {lanes.to_do}"
 
 
 def _instant(since: str | None) -> datetime:

@@ -1,5 +1,7 @@
 """`dmp-gateway deposits`: where messages went, and why."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -13,8 +15,15 @@ from gateway.model.problem import Problem
 from gateway.model.problems import CODES
 from gateway.model.verdict import Verdict
 from gateway.store.views import DepositLine, DepositPage
+from gateway.wiring.broker import amqp_url
 from gateway.wiring.data import DataDirectory
-from gateway.wiring.waiting import waiting_deposits
+from gateway.wiring.waiting import (
+    TOLD_IN_FILE,
+    TOLD_IN_JOURNAL,
+    undecided_deposit,
+    undecided_deposits,
+    waiting_deposits,
+)
 
 _STATES: Final = ("queued", *(verdict.value for verdict in Verdict))
 _FILTERS: Final = ("source", "establishment", "patient", "message", "document", "code", "since", "until")
@@ -42,6 +51,9 @@ def list_deposits(*, state: str | None, limit: int, data: Path, as_json: bool, *
     """
     List messages, newest first.
 
+    What waits is sealed: of it only source and time of reception are known here, and, over a broker, what the journal of this
+    machine's doors says of it; what other machines' doors acknowledged is listed there.
+
     \b
     Examples:
       dmp-gateway deposits list --state rejected
@@ -49,23 +61,36 @@ def list_deposits(*, state: str | None, limit: int, data: Path, as_json: bool, *
     """  # noqa: D301 - click reads this mark
     directory = _store(data)
     chosen = {name: value for name in _FILTERS if (value := filters[name])}
+    broker = amqp_url()
     lines: list[DepositLine] = []
     if state in {None, "queued"}:
         lines.extend(_waiting(directory, chosen))
+    if state == "queued" and broker is not None:
+        lines.extend(_acknowledged(directory, chosen))
     if state != "queued":
         with reading(directory) as reader:
             decided = reader.deposits({**({"state": state} if state else {}), **chosen}, limit=limit)
         known = {line.id for line in decided}
         lines = [line for line in lines if line.id not in known] + decided
-    lines = lines[:limit]
+    _print_lines(lines[:limit], as_json=as_json, asked=bool(chosen or state))
+    if state in {None, "queued"}:
+        _say_untold(chosen, TOLD_IN_FILE if broker is None else TOLD_IN_JOURNAL, only_queued=state is not None)
+    if broker is not None and state in {None, "queued"}:
+        from gateway.cli.deposits_broker import say_held, say_ready  # a broker's library is loaded where there is one
+
+        if state is None:
+            say_ready(broker)
+        else:
+            say_held(broker, directory, None if chosen else len(lines))
+
+
+def _print_lines(lines: list[DepositLine], *, as_json: bool, asked: bool) -> None:
     if as_json:
         for line in lines:
             console.json_line(line)
         return
     if not lines:
-        console.err.print(
-            "No message matches." if chosen or state else "No message yet. Send one: dmp-gateway send --example mdm"
-        )
+        console.err.print("No message matches." if asked else "No message yet. Send one: dmp-gateway send --example mdm")
         return
     console.table(
         ("received", "source", "message", "act", "state", "codes", "patient", "documents", "id"),
@@ -118,6 +143,11 @@ def _print_page(page: DepositPage) -> None:
         console.out.print(f"{line.at}  {line.action}  {what}")
     if outcome is None:
         console.out.print("                                  waits in the queue")
+        if amqp_url() is not None:
+            console.err.print(
+                "It was acknowledged and is not decided: it waits in the broker (`dmp-gateway queue status`), or was lost by a "
+                "restore (`dmp-gateway db missing`)."
+            )
         return
     rule = f"  by rule {outcome.rule}" if outcome.rule else ""
     console.out.print(f"{page.decided_at}  decided: {outcome.verdict.value}{rule}")
@@ -149,14 +179,37 @@ def _decided(directory: DataDirectory, deposit_id: str) -> DepositPage | None:
 
 def _queued(directory: DataDirectory, deposit_id: str) -> DepositPage | None:
     waiting = next((line for line in _waiting(directory, {}) if line.id == deposit_id), None)
+    if waiting is None and amqp_url() is not None:
+        with _listing():
+            waiting = undecided_deposit(directory, deposit_id)
     return None if waiting is None else DepositPage(deposit=waiting, decided_at=None, message_type=None, outcome=None)
 
 
 def _waiting(directory: DataDirectory, filters: dict[str, str]) -> list[DepositLine]:
-    try:
+    with _listing():
         return waiting_deposits(directory, filters)
+
+
+def _acknowledged(directory: DataDirectory, filters: dict[str, str]) -> list[DepositLine]:
+    """Return what this machine's doors acknowledged and the store has not decided."""
+    with _listing(), reading(directory) as reader:
+        return undecided_deposits(directory, reader, filters)
+
+
+@contextmanager
+def _listing() -> Iterator[None]:
+    try:
+        yield
     except FileUnusable as unusable:
         console.fail(f"What waits cannot be listed: {unusable}.", "`dmp-gateway doctor` tells more.")
+
+
+def _say_untold(filters: dict[str, str], told: frozenset[str], *, only_queued: bool) -> None:
+    """Say that what waits was not looked into, where it was asked for something that is sealed."""
+    sealed = sorted(set(filters) - told)
+    if sealed and only_queued:
+        options, known = ", ".join(f"--{name}" for name in sealed), ", ".join(f"--{name}" for name in sorted(told))
+        console.err.print(f"What waits is sealed: nothing tells {options} of it before it is decided; {known} can be asked.")
 
 
 def _store(data: Path) -> DataDirectory:

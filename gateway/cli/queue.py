@@ -1,34 +1,23 @@
-"""`dmp-gateway queue`: the lanes of a broker."""
+"""`dmp-gateway queue`: what waits, lane by lane; the lanes of a broker."""
 
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
 from gateway.cli import console
 from gateway.cli.configuration import read_configuration
-from gateway.cli.data_option import config_option, json_option
-from gateway.model.base import Model
-from gateway.queue.rabbitmq.setup import BrokerUnusable, Step, lanes_of, setup
+from gateway.cli.data_option import config_option, data_option, json_option
+from gateway.cli.queue_status import UNSOUND, LaneLine, broker_lines, file_lines, print_lines
+from gateway.queue.rabbitmq.setup import BrokerUnusable, Step, setup
+from gateway.queue.rabbitmq.status import DEAD_LANE
 from gateway.wiring.broker import amqp_url
-
-
-class LaneLine(Model, frozen=True, kw_only=True):
-    """One lane of `queue status`."""
-
-    lane: str
-    queue: str
-    #: Messages that are neither handed out nor given up; None: the queue is not there.
-    ready: int | None
-    consumers: int | None
+from gateway.wiring.data import DataDirectory
 
 
 @click.group()
 def queue() -> None:
-    """
-    Declare the lanes of the broker that AMQP_URL names, and see what they hold.
-
-    Without AMQP_URL what waits lies in the data directory: `dmp-gateway deposits list --state queued`.
-    """
+    """See what waits, lane by lane; declare the lanes of the broker that AMQP_URL names."""
 
 
 @queue.command("setup")
@@ -42,8 +31,11 @@ def setup_broker(*, config: Path | None, check: bool, as_json: bool) -> None:
     Can be repeated at any time. Needs a user that may configure dmpgw.* in the virtual host.
     """
     settings = read_configuration(config, {}).settings
+    broker = amqp_url()
+    if broker is None:
+        console.usage("There is no broker.", "Set AMQP_URL=amqp://user:password@host:5672/%2F.")
     try:
-        lines = setup(_broker(), settings.queue.sealed_limit_bytes, change=not check)
+        lines = setup(broker, settings.queue.sealed_limit_bytes, change=not check)
     except BrokerUnusable as unusable:
         console.fail(str(unusable), "Nothing was changed." if check else "What was declared before stays.")
     if as_json:
@@ -57,41 +49,53 @@ def setup_broker(*, config: Path | None, check: bool, as_json: bool) -> None:
 
 
 @queue.command("status")
+@config_option("The configuration, a TOML file: where the broker's management plug-in answers.")
+@data_option
 @json_option
-def status(*, as_json: bool) -> None:
-    """Show what each lane holds and how many take from it; exit status 1 where messages were given up or nobody takes them."""
+def status(*, config: Path | None, data: Path, as_json: bool) -> None:
+    """
+    Show what each lane holds: what is ready, what is handed out, how long the oldest waits, who takes it.
+
+    Without AMQP_URL the lanes are those of the data directory's file. With it, the workers tell what they have in hand and since
+    when: that needs their keys (--data). What has passed, and who is active of several, is told by RabbitMQ's management plug-in
+    where it is enabled. "?" is what nobody tells; the reason follows the table.
+
+    \b
+    Exit status: 0 all well, 1 messages were given up, a lane is missing or down, or nobody takes from one; 2 usage.
+    """  # noqa: D301 - click reads this mark
+    broker, directory = amqp_url(), DataDirectory(data)
+    if broker is None:
+        lines = file_lines(directory)
+        print_lines(lines, as_json=as_json)
+        if not lines[0].consumers:
+            console.fail("Nobody takes: no gateway runs on this data directory.", "Start it: `dmp-gateway serve`.")
+        return
+    settings = read_configuration(config, {}).settings
     try:
-        found = lanes_of(_broker())
+        lines = broker_lines(broker, directory, settings.queue.management_url, as_json=as_json)
     except BrokerUnusable as unusable:
-        console.fail(str(unusable), "`dmp-gateway queue setup --check` tells what the broker lacks.")
-    lines = [LaneLine(lane=each.lane, queue=each.queue, ready=each.ready, consumers=each.consumers) for each in found]
-    if as_json:
-        for line in lines:
-            console.json_line(line)
-    else:
-        rows = [
-            (
-                line.lane,
-                "missing" if line.ready is None else str(line.ready),
-                "" if line.consumers is None else str(line.consumers),
-            )
-            for line in lines
-        ]
-        console.table(("lane", "ready", "consumers"), rows)
-    given_up = next((line.ready or 0 for line in lines if line.lane == "dead"), 0)
+        console.fail(str(unusable), "`dmp-gateway doctor` tells more; every door answers AR until it is reached again.")
+    _judge(lines)
+
+
+def _judge(lines: list[LaneLine]) -> None:
+    """End with status 1 where the lanes are not as they must be."""
+    given_up = next((line.ready or 0 for line in lines if line.lane == DEAD_LANE), 0)
     if given_up:
         console.fail(
             f"{given_up} messages were given up: no door of ours sealed them, or the broker dropped them.",
             "Nothing of ours ever goes there: find out who writes to these lanes (docs/broker.md).",
         )
     if any(line.ready is None for line in lines):
-        console.fail("Lanes are missing.", "`dmp-gateway queue setup` makes them.")
-    if any(line.consumers == 0 for line in lines if line.lane != "dead"):
-        console.fail("Nobody takes from a lane.", "Start a worker: `dmp-gateway serve`, or `dmp-gateway worker`.")
+        _wrong("missing", [line for line in lines if line.ready is None], "`dmp-gateway queue setup` makes them.")
+    if any(line.state in UNSOUND for line in lines):
+        advice = "Too few of its nodes are up: see `rabbitmq-diagnostics cluster_status` and `dmp-gateway doctor`."
+        _wrong("down", [line for line in lines if line.state in UNSOUND], advice)
+    idle = [line for line in lines if not line.consumers and line.lane != DEAD_LANE]
+    if idle:
+        _wrong("taken by nobody", idle, "Start a worker: `dmp-gateway serve`, or `dmp-gateway worker`.")
 
 
-def _broker() -> str:
-    broker = amqp_url()
-    if broker is None:
-        console.usage("There is no broker.", "Set AMQP_URL=amqp://user:password@host:5672/%2F.")
-    return broker
+def _wrong(how: str, lines: list[LaneLine], advice: str) -> NoReturn:
+    names = ", ".join(line.lane for line in lines)
+    console.fail(f"{'Lanes are' if len(lines) > 1 else 'A lane is'} {how}: {names}.", advice)

@@ -12,7 +12,8 @@ from gateway.cli.db_backup import BackupMade
 from gateway.cli.db_missing import MissingLine
 from gateway.cli.findings import Finding
 from gateway.cli.import_file import Fault
-from gateway.cli.queue import LaneLine
+from gateway.cli.parked import ParkedLine, ParkedPage
+from gateway.cli.queue_status import LaneLine
 from gateway.cli.record_import import ImportSummary
 from gateway.cli.send_answers import Sent
 from gateway.model.event import RecordEvent
@@ -38,6 +39,8 @@ SCHEMAS: Final = MappingProxyType(
         "send": (Sent, "`send --json`: one line per message sent"),
         "deposits-list": (DepositLine, "`deposits list --json`: one line per message"),
         "deposits-show": (DepositPage, "`deposits show --json`"),
+        "parked-list": (ParkedLine, "`parked list --json`: one line per deposit that is parked"),
+        "parked-show": (ParkedPage, "`parked show --json`"),
         "record-show": (RecordPage, "`record show --json`"),
         "outcome": (Outcome, "`record open|close|oppose|lift|merge|unmerge|move|release|task-done --json`: what became of it"),
         "record-import": (ImportSummary, "`record import --json`: its last line"),

@@ -56,6 +56,7 @@ class Queue(Model, frozen=True, kw_only=True):
 
     sealed_limit_bytes: Bytes = 15 * 1024 * 1024
     limit_messages: Count = 100_000
+    management_url: str = ""
 
 
 class Processes(Model, frozen=True, kw_only=True):
@@ -97,16 +98,6 @@ class Log(Model, frozen=True, kw_only=True):
     format: LogFormat = LogFormat.AUTO
 
 
-#: A listener that is none.
-OFF: Final = "off"
-
-
-class Metrics(Model, frozen=True, kw_only=True):
-    """The page of metrics and readiness."""
-
-    listen: str = OFF
-
-
 class Settings(Model, frozen=True, kw_only=True):
     """Everything that an operator sets; read once."""
 
@@ -118,7 +109,6 @@ class Settings(Model, frozen=True, kw_only=True):
     answers: Answers = Answers()
     retention: Retention = Retention()
     log: Log = Log()
-    metrics: Metrics = Metrics()
     establishments: tuple[Establishment, ...] = ()
     sources: tuple[Source, ...] = ()
     connections: tuple[Connection, ...] = ()
@@ -158,7 +148,6 @@ SECTIONS: Final[dict[str, type[Model]]] = {
     "answers": Answers,
     "retention": Retention,
     "log": Log,
-    "metrics": Metrics,
 }
 
 #: Lists of tables in the file, by the type of their rows.
@@ -174,6 +163,8 @@ _HELP: Final = {
     "mllp.ack_wait_seconds": "A message that is not durable by then is answered AR: the sender sends it again.",
     "queue.sealed_limit_bytes": "The largest sealed deposit that the queue takes.",
     "queue.limit_messages": "How many deposits may wait; beyond it, messages are answered AR.",
+    "queue.management_url": "Where RabbitMQ's management plug-in answers, http://host:15672, with AMQP_URL's user; empty: AMQP_URL's "
+    "host, port 15672 (15671 with amqps). Only `queue status` and `doctor` ask it.",
     "processes.doors": "How many MLLP processes share the port, where AMQP_URL names a broker.",
     "processes.workers": "How many workers share the lanes, where AMQP_URL names a broker.",
     "batch.submissions": "The most submissions in one transaction.",
@@ -186,9 +177,6 @@ _HELP: Final = {
     "retention.done_days": "Tasks that are done and acknowledgements that were delivered are kept for so many days.",
     "retention.records_years": "A closed record is kept for so many years, then destroyed with its trace.",
     "log.level": "Lines below it are not written: debug, info, warning, error.",
-    "metrics.listen": (
-        "Address and port of /metrics, /healthz and /readyz, such as 127.0.0.1:8080; loopback alone. `off`: nowhere."
-    ),
     "log.format": '"json", "console" for people, or "auto": console on a terminal, JSON otherwise.',
 }
 

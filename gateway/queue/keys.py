@@ -289,3 +289,10 @@ class Keys:
                     # Another dictionary each time: whoever looks into the old one meanwhile is not disturbed.
                     self._rings[ring] = {**self._rings[ring], key.day: key}
             return key
+
+
+class BorrowedKeys(Keys):
+    """The keys as an operator's verb uses them: a day that is not held yet is computed in memory, nothing is written."""
+
+    def _forward(self, day: int, ring: Ring) -> DayKey:
+        return self.peek(day, ring)

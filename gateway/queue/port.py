@@ -28,6 +28,8 @@ class Depth(msgspec.Struct, frozen=True, kw_only=True):
     waiting: int
     #: Reception of the one that has waited longest, ISO 8601, UTC.
     oldest: str | None = None
+    #: Those of them that were handed out.
+    in_hand: int = 0
 
 
 class Queue(Protocol):

@@ -90,8 +90,7 @@ class MacReceipts:
         match = _FORM.fullmatch(receipt)
         if match is None or not hmac.compare_digest(match.group(3), self._mac(receipt[: match.end(2)])):
             return None
-        milliseconds = sum(_ALPHABET.index(digit) << 5 * place for place, digit in enumerate(reversed(match.group(1))))
-        return ReceiptParts(issued_at=_EPOCH + milliseconds * _MILLISECOND, source=match.group(2))
+        return ReceiptParts(issued_at=_instant(match.group(1)), source=match.group(2))
 
     def _mac(self, body: str) -> str:
         digest = hmac.digest(self._secret, b"receipt\x1f" + body.encode(), hashlib.sha256)
@@ -100,6 +99,20 @@ class MacReceipts:
 
 def _base32(number: int, digits: int) -> str:
     return "".join(_ALPHABET[number >> 5 * place & 31] for place in range(digits - 1, -1, -1))
+
+
+def _instant(digits: str) -> datetime:
+    milliseconds = sum(_ALPHABET.index(digit) << 5 * place for place, digit in enumerate(reversed(digits)))
+    return _EPOCH + milliseconds * _MILLISECOND
+
+
+def issued_at(receipt: str) -> datetime | None:
+    """Return when a receipt id says that it was issued, unverified, UTC; None if it has not that form."""
+    match = _FORM.fullmatch(receipt)
+    try:
+        return _instant(match.group(1)) if match else None
+    except OverflowError:
+        return None
 
 
 def source_of(receipt: str) -> str:

@@ -11,7 +11,7 @@ from gateway.model.outcome import Outcome
 from gateway.rules import opposition, stays
 from gateway.rules.opposition import Standing
 from gateway.store.transaction import Transaction
-from gateway.store.views import DepositLine, DepositPage, DocumentLine, RecordPage, StatementLine, TraceLine
+from gateway.store.views import DepositLine, DepositPage, DocumentLine, ParkedView, RecordPage, StatementLine, TraceLine
 
 _IDS: Final = msgspec.json.Decoder(tuple[str, ...])
 _OUTCOME: Final = msgspec.json.Decoder(Outcome)
@@ -45,6 +45,13 @@ def deposit_page(row: Any, trace: Iterable[Any]) -> DepositPage:
         outcome=_OUTCOME.decode(row[13]),
         trace=tuple(trace_line(line) for line in trace),
     )
+
+
+def parked_view(row: Any) -> ParkedView:
+    """Return a view from the columns of `ParkedView`, in their order; document ids as JSON."""
+    named = dict(zip(ParkedView.__struct_fields__, row, strict=True))
+    named |= {"document_ids": _IDS.decode(named["document_ids"]), "review": bool(named["review"])}
+    return ParkedView(**named)
 
 
 def trace_line(row: Any) -> TraceLine:

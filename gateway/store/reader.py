@@ -1,6 +1,6 @@
 """What an operator reads of the record store, whatever the database behind it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol, Self
 
@@ -10,7 +10,7 @@ from gateway.store.chain import TraceOf
 from gateway.store.checks import Bounds
 from gateway.store.reader_watch import Watch
 from gateway.store.retention import LastRun
-from gateway.store.views import DepositLine, DepositPage, RecordPage
+from gateway.store.views import DepositLine, DepositPage, ParkedView, RecordPage
 
 
 class Reader(Watch, Protocol):
@@ -36,6 +36,16 @@ class Reader(Watch, Protocol):
 
     def deposit(self, receipt: str) -> DepositPage | None:
         """Return all that is known of one message."""
+        ...
+
+    def parked(self, filters: Mapping[str, str] = {}, *, limit: int = 1000) -> list[ParkedView]:
+        """
+        Return what is parked, the longest first.
+
+        Args:
+            filters: Of `receipt`, `source`, `establishment`, `patient`, `message`, `code`, `since`, `until` (when it was parked).
+            limit: How many at most.
+        """
         ...
 
     def record(self, authority: str, value: str, now: datetime) -> RecordPage | None:

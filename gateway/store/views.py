@@ -53,6 +53,30 @@ class DepositPage(Model, frozen=True, kw_only=True):
     trace: tuple[TraceLine, ...] = ()
 
 
+class ParkedView(Model, frozen=True, kw_only=True):
+    """What is parked: ids, codes and times; its bytes stay sealed, and are read by who judges it again alone (D-7)."""
+
+    id: str
+    parked_at: str
+    received_at: str
+    door: str
+    source: str
+    establishment: str
+    message_id: str
+    message_type: str | None
+    act: str | None
+    document_ids: tuple[str, ...]
+    #: INS or local id, for the operator.
+    patient: str | None
+    code: str
+    #: Where in the program it failed: class of the error, file and line.
+    place: str
+    #: How often it was parked: once more each time that it was delivered again and failed again.
+    attempts: int
+    #: It is about to be judged again: its patient's rights changed, or it has just been parked.
+    review: bool
+
+
 class StatementLine(Model, frozen=True, kw_only=True):
     """A statement that binds the patient, and whether it is an opposition in force now."""
 

@@ -65,12 +65,15 @@ class Node(Broker):
 
     Args:
         prepared: With the gateway's queues.
+        management: With the management plug-in, on a loopback port of its own.
     """
 
-    def __init__(self, *, prepared: bool = True) -> None:
+    def __init__(self, *, prepared: bool = True, management: bool = False) -> None:
         program = _program()
         self._home = Path(tempfile.mkdtemp(prefix="dmpgw-rmq-"))
-        self.port, dist, epmd = _free_ports(3)
+        self.port, dist, epmd, plugin = _free_ports(4)
+        #: Where the management plug-in answers; without it nobody does.
+        self.management_url = f"http://127.0.0.1:{plugin}"
         user = _unprivileged_user()
         self._who = {}
         if user is not None:
@@ -79,8 +82,9 @@ class Node(Broker):
             f"listeners.tcp.1 = 127.0.0.1:{self.port}\n"
             "vm_memory_high_watermark.absolute = 1GB\ndisk_free_limit.absolute = 64MB\n"
             "log.console = false\nlog.file.level = warning\n"
+            + (f"management.tcp.ip = 127.0.0.1\nmanagement.tcp.port = {plugin}\n" if management else "")
         )
-        (self._home / "enabled_plugins").write_text("[].\n")
+        (self._home / "enabled_plugins").write_text("[rabbitmq_management].\n" if management else "[].\n")
         self.data = self._home / "mnesia"
         clean = {name: value for name, value in os.environ.items() if not name.startswith(("RABBITMQ_", "ERL_"))}
         self._environment = clean | {

@@ -3,7 +3,7 @@
 import asyncio
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -302,9 +302,13 @@ class EmbeddedQueue:
         waiting: dict[str, list[str]] = {lane: [] for lane in lanes.CARRYING}
         with self._changed:
             rows = [row for row in self._queued.values() if row.lane != lanes.MIDNIGHT]
+            in_hand = Counter(self._queued[each].lane for each in self._in_hand)
         for row in rows:
             waiting.setdefault(row.lane, []).append(row.received_at)
-        return tuple(Depth(lane=lane, waiting=len(times), oldest=min(times, default=None)) for lane, times in waiting.items())
+        return tuple(
+            Depth(lane=lane, waiting=len(times), oldest=min(times, default=None), in_hand=in_hand[lane])
+            for lane, times in waiting.items()
+        )
 
     def problem(self) -> str | None:
         """Return what keeps the queue from its work, in ids and codes, or None. See `Queue.problem`."""

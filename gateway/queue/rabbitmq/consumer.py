@@ -65,6 +65,15 @@ class Taken(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes
 
 
+class _Unsettled(msgspec.Struct, kw_only=True):
+    """What is kept of a delivery until it is acknowledged."""
+
+    lane: str
+    receipt: str
+    #: Settled, and something before it is not.
+    done: bool = False
+
+
 class Consumer:
     """
     One connection that only consumes.
@@ -109,7 +118,7 @@ class Consumer:
         self._changed = threading.Condition()
         # Under `_changed`.
         self._ready: deque[Taken] = deque()
-        self._unsettled: dict[int, bool] = {}
+        self._unsettled: dict[int, _Unsettled] = {}
         self._epoch = 0
         self._closed = False
         self._number = time.time_ns()
@@ -166,10 +175,10 @@ class Consumer:
         with self._changed:
             tags = [taken.tag for taken in settled if self._is_held(taken)]
             for tag in tags:
-                self._unsettled[tag] = True
+                self._unsettled[tag].done = True
             prefix = 0
-            for tag, done in self._unsettled.items():
-                if not done:
+            for tag, unsettled in self._unsettled.items():
+                if not unsettled.done:
                     break
                 prefix = tag
             single = [tag for tag in tags if tag > prefix]
@@ -216,6 +225,16 @@ class Consumer:
             for taken in self._ready:
                 found.setdefault(taken.lane, []).append(taken.received_at)
         return found
+
+    @property
+    def takes(self) -> frozenset[str]:
+        """Lanes that are subscribed; the loop's alone to ask."""
+        return frozenset(self._taken_from)
+
+    def unacknowledged(self) -> list[tuple[str, str]]:
+        """Return lane and receipt of every delivery that is not acknowledged: those that wait here, and those in hand."""
+        with self._changed:
+            return [(each.lane, each.receipt) for each in self._unsettled.values()]
 
     def close(self) -> None:
         """Take nothing more and let go of the socket: whatever is unacknowledged comes again, in order."""
@@ -326,7 +345,6 @@ class Consumer:
             if epoch != self._epoch:
                 return
             self._number += 1
-            self._unsettled[how.delivery_tag] = False
             taken = Taken(
                 id=self._number,
                 tag=how.delivery_tag,
@@ -338,6 +356,7 @@ class Consumer:
                 received_at=received_at if isinstance(received_at, str) else "",
                 body=body,
             )
+            self._unsettled[how.delivery_tag] = _Unsettled(lane=lane, receipt=taken.receipt)
             self._ready.append(taken)
             self._changed.notify_all()
 

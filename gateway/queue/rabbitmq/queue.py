@@ -25,6 +25,7 @@ from gateway.queue.rabbitmq.publisher import Message
 from gateway.queue.rabbitmq.replies import sealed_reply
 from gateway.queue.rabbitmq.serving import Last, Note, Pass, ReportTaker, Requests, Serving, Submit
 from gateway.queue.rabbitmq.setup import BrokerUnusable, counts, parameters
+from gateway.queue.rabbitmq.workers import Answering, WorkerState, this_worker
 from gateway.queue.receipt import shown
 from gateway.queue.request import Erasable, EventReply
 from gateway.queue.seal import label, open_sealed
@@ -100,6 +101,7 @@ class RabbitQueue:
         self._name, self._role = name, role
         self._asked: Consumer | None = None
         self._reported: Consumer | None = None
+        self._share = share or Share()
         self._consumer: Consumer | None = None
         if share is not None:
             self._consumer = Consumer(
@@ -306,6 +308,7 @@ class RabbitQueue:
         return Serving(
             Requests(self._asked, publisher, self._keys, clock=clock, submit=submit, unopened=seen, last=last),
             ReportTaker(self._reported, self._keys, note, seen, passing),
+            Answering(self._thread, self._url, self._keys, publisher, self.state, name=f"{name} workers", heartbeat=heartbeat),
         )
 
     # -- operator
@@ -328,6 +331,13 @@ class RabbitQueue:
             Depth(lane=lane, waiting=ready.get(lane, 0) + len(held.get(lane, ())), oldest=min(held.get(lane, ()), default=None))
             for lane in lanes.CARRYING
         )
+
+    def state(self) -> WorkerState:
+        """Return what this worker has in its hands, and what keeps it from its work. Called on the broker's loop."""
+        consumers = [each for each in (self._consumer, self._asked, self._reported) if each is not None]
+        takes = (lane for each in consumers for lane in each.takes)
+        held = (one for each in consumers for one in each.unacknowledged())
+        return this_worker(self._name, self._share, takes, held, self.problem())
 
     def problem(self) -> str | None:
         """Return what keeps the queue from its work, in ids and codes, or None. See `Queue.problem`."""

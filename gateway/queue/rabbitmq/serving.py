@@ -18,6 +18,7 @@ from gateway.queue.markers import marked_day
 from gateway.queue.rabbitmq.consumer import Consumer, Taken
 from gateway.queue.rabbitmq.publisher import Message, Publisher
 from gateway.queue.rabbitmq.replies import sealed_reply
+from gateway.queue.rabbitmq.workers import Answering
 from gateway.queue.request import Erasable, ErasableRequest, EventReply, EventRequest, decode_report, decode_request
 from gateway.queue.seal import label, open_sealed
 from gateway.telemetry import events, points
@@ -201,11 +202,13 @@ class Serving(NamedTuple):
 
     requests: Requests
     reports: ReportTaker
+    answering: Answering
 
     def stop(self) -> None:
         """Finish what is in hand and stop."""
         self.requests.stop()
         self.reports.stop()
+        self.answering.close()
 
 
 def _unheard(*, taken: bool) -> None:

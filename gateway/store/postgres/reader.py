@@ -12,6 +12,7 @@ from gateway.store.postgres.checks import Checks
 from gateway.store.postgres.connection import connected, unusable
 from gateway.store.postgres.errors import told
 from gateway.store.postgres.lane_days import LanesRead
+from gateway.store.postgres.parked import ParkedRead
 from gateway.store.postgres.retention import Runs
 from gateway.store.postgres.scopes import Scopes
 from gateway.store.postgres.session import Session
@@ -23,7 +24,7 @@ from gateway.store.views import DepositLine, DepositPage, RecordPage
 _FILTERS = ("state", "source", "establishment", "patient", "message", "document", "code", "since", "until")
 
 
-class PostgresReader(Checks, LanesRead, Scopes, Traces, Runs, Watch):
+class PostgresReader(Checks, LanesRead, ParkedRead, Scopes, Traces, Runs, Watch):
     """
     A reading connection.
 

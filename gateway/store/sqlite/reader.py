@@ -10,6 +10,7 @@ from gateway.store import pages
 from gateway.store.sqlite.checks import Checks
 from gateway.store.sqlite.connection import open_reader
 from gateway.store.sqlite.lane_days import LanesRead
+from gateway.store.sqlite.parked import ParkedRead
 from gateway.store.sqlite.retention import Runs
 from gateway.store.sqlite.scopes import Scopes
 from gateway.store.sqlite.traces import Traces
@@ -83,7 +84,7 @@ STORED_AGAINST_AN_OPPOSITION: Final = """
 """
 
 
-class SqliteReader(Checks, LanesRead, Scopes, Traces, Runs, Watch):
+class SqliteReader(Checks, LanesRead, ParkedRead, Scopes, Traces, Runs, Watch):
     """
     A reading connection to `store.db`.
 

@@ -13,6 +13,21 @@ WHERE (%(state)s::text IS NULL OR verdict = %(state)s)
   AND (%(until)s::text IS NULL OR received_at < %(until)s)
 ORDER BY received_at DESC, id DESC LIMIT %(limit)s
 
+-- name: list_parked
+SELECT p.receipt, p.parked_at, r.received_at, r.door, p.source, r.establishment, r.message_id, r.message_type, r.act,
+       r.document_ids, r.patient_value, p.code, p.place,
+       (SELECT count(*) FROM trace t WHERE t.receipt = p.receipt AND t.action = 'deposit.parked'), p.review
+FROM parked p JOIN receipt r ON r.id = p.receipt
+WHERE (%(receipt)s::text IS NULL OR p.receipt = %(receipt)s)
+  AND (%(source)s::text IS NULL OR p.source = %(source)s)
+  AND (%(establishment)s::text IS NULL OR r.establishment = %(establishment)s)
+  AND (%(patient)s::text IS NULL OR r.patient_value = %(patient)s)
+  AND (%(message)s::text IS NULL OR r.message_id = %(message)s)
+  AND (%(code)s::text IS NULL OR p.code = %(code)s)
+  AND (%(since)s::text IS NULL OR p.parked_at >= %(since)s)
+  AND (%(until)s::text IS NULL OR p.parked_at < %(until)s)
+ORDER BY p.parked_at, p.receipt LIMIT %(limit)s
+
 -- name: show_receipt hot
 SELECT id, received_at, door, source, establishment, message_id, document_ids, act, verdict, codes, patient_value, decided_at,
        message_type, outcome
