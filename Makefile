@@ -20,7 +20,7 @@ PYTEST  := $(BIN)/python -m pytest $(if $(SEED),--randomly-seed=$(SEED))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo demo-real test sabotage test-unit proof lint format bench bench-store schemas docs lock wheel clean
+.PHONY: help venv demo demo-real test sabotage test-unit proof lint format bench bench-store bench-pipeline schemas docs lock wheel clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -86,6 +86,9 @@ bench: $(VENV)/.dev ## measure on this machine
 
 bench-store: $(VENV)/.dev ## measure the record store at ten thousand and at a million documents (a quarter of an hour, 15 GB)
 	@$(BIN)/python benchmarks/store.py $(ARGS)
+
+bench-pipeline: $(VENV)/.dev ## measure MLLP to PostgreSQL over RabbitMQ beside its floor (some four minutes): ARGS=--quick
+	@$(BIN)/python -m benchmarks.pipeline $(ARGS)
 
 schemas: $(VENV)/.runtime ## write schemas/ again from the model
 	@$(BIN)/python -m gateway.cli.schemas

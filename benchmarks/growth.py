@@ -123,7 +123,7 @@ class GrownPostgres(Grown):
         )
         for begun in range(0, size, 50_000):
             for name, rows in template:
-                table, columns = _copied(name)
+                table, columns = copied(name)
                 for row in rows:
                     values = [_filled(column, value) for column, value in zip(columns, row, strict=True)]
                     execute(
@@ -143,7 +143,7 @@ class GrownPostgres(Grown):
         """Send the same COPYs in the same transactions, and nothing else."""
         tail = f".bare{next(self._round)}"
         renamed = [
-            (name, [_renamed(_copied(name)[1], row, tail) for row in rows]) for name, rows in self.captured if name in COPIED
+            (name, [renamed(copied(name)[1], row, tail) for row in rows]) for name, rows in self.captured if name in COPIED
         ]
         transactions = _transactions(renamed)
         begun = time.perf_counter()
@@ -221,7 +221,7 @@ class GrownSqlite(Grown):
         self.store.close()
 
 
-def _copied(name: str) -> tuple[str, list[str]]:
+def copied(name: str) -> tuple[str, list[str]]:
     """Return table and columns of a named COPY."""
     text = " ".join(STATEMENTS[name].text.decode().split())
     table, _, columns = text.removeprefix("COPY ").partition(" (")
@@ -253,7 +253,8 @@ def _filled_text(table: str, column: str, value: Any) -> tuple[str, Any]:
     return "?", value
 
 
-def _renamed(columns: Sequence[str], row: Sequence[Any], tail: str) -> Sequence[Any]:
+def renamed(columns: Sequence[str], row: Sequence[Any], tail: str) -> Sequence[Any]:
+    """Return a row under other names: the same values, `tail` behind those that name a document or a receipt."""
     return [
         f"{value}{tail}" if (column in _NAMES or column == "id") and isinstance(value, str) else value
         for column, value in zip(columns, row, strict=True)

@@ -27,6 +27,8 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     p50_ms: float
     p99_ms: float
     answers: dict[str, int]
+    #: Time of a core that this client took between them.
+    core_seconds: float
 
 
 class _Client(asyncio.Protocol):
@@ -81,11 +83,13 @@ async def send(port: int, connections: int, messages: list[bytes]) -> Load:
     took: list[float] = []
     answers: dict[str, int] = {}
     done = [loop.create_future() for _ in range(connections)]
+    core = time.process_time()
     begun = time.monotonic()
     for each in done:
         await loop.create_connection(lambda each=each: _Client(waiting, took, answers, each), "127.0.0.1", port)
     await asyncio.gather(*done)
     ended = time.monotonic()
+    core = time.process_time() - core
     took.sort()
     return Load(
         begun=begun,
@@ -93,6 +97,7 @@ async def send(port: int, connections: int, messages: list[bytes]) -> Load:
         p50_ms=took[len(took) // 2] * 1000,
         p99_ms=took[min(len(took) - 1, len(took) * 99 // 100)] * 1000,
         answers=answers,
+        core_seconds=core,
     )
 
 
