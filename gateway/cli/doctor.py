@@ -49,7 +49,7 @@ def doctor(*, config: Path | None, data: Path, with_settings: bool, as_json: boo
     findings = [
         *_configuration(loaded),
         *_directory(directory),
-        *_broker(loaded),
+        *_broker(loaded, directory),
         *_oppositions(loaded, directory),
         *_running(directory),
     ]
@@ -126,6 +126,8 @@ def _directory(directory: DataDirectory) -> Iterator[Finding]:
     files = (("record store", directory.store), ("queue", directory.queue))
     for name, path in files if url is None else files[1:]:
         if not path.exists():
+            if name == "queue" and amqp_url() is not None:
+                continue  # what waits lies in the broker
             yield Finding(subject=name, state="note", text=f"{path.name} is not there yet")
             continue
         try:
@@ -146,12 +148,13 @@ def _directory(directory: DataDirectory) -> Iterator[Finding]:
     )
 
 
-def _broker(loaded: Loaded) -> Iterator[Finding]:
+def _broker(loaded: Loaded, directory: DataDirectory) -> Iterator[Finding]:
     url = amqp_url()
     if url is not None:
         from gateway.cli.doctor_broker import broker
 
-        yield from broker(url, loaded.settings.queue.sealed_limit_bytes)
+        queue = loaded.settings.queue
+        yield from broker(url, queue.sealed_limit_bytes, directory, queue.management_url)
 
 
 def _oppositions(loaded: Loaded, directory: DataDirectory) -> Iterator[Finding]:

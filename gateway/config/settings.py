@@ -163,8 +163,8 @@ _HELP: Final = {
     "mllp.ack_wait_seconds": "A message that is not durable by then is answered AR: the sender sends it again.",
     "queue.sealed_limit_bytes": "The largest sealed deposit that the queue takes.",
     "queue.limit_messages": "How many deposits may wait; beyond it, messages are answered AR.",
-    "queue.management_url": "Where RabbitMQ's management plug-in answers, http://host:15672, with AMQP_URL's user; empty: AMQP_URL's "
-    "host, port 15672 (15671 with amqps). Only `queue status` and `doctor` ask it.",
+    "queue.management_url": "Where RabbitMQ's management plug-in answers, http://host:15672, with AMQP_URL's user; empty: "
+    "AMQP_URL's host, port 15672 (15671 with amqps). Only `queue status` and `doctor` ask it.",
     "processes.doors": "How many MLLP processes share the port, where AMQP_URL names a broker.",
     "processes.workers": "How many workers share the lanes, where AMQP_URL names a broker.",
     "batch.submissions": "The most submissions in one transaction.",

@@ -283,6 +283,7 @@ class Consumer:
 
         def ask(looking: Channel) -> None:
             if left and self._is_current(channel):
+                points.reach("broker.looked")
                 looking.queue_declare(queue_of(left[0]), passive=True, callback=lambda _: there(looking))
             else:
                 if looking.is_open:
@@ -313,6 +314,7 @@ class Consumer:
         if lane in self._taken_from or not self._is_current(channel):
             return
         self._taken_from.add(lane)
+        points.reach("broker.consume")
         channel.basic_qos(prefetch_count=PREFETCH_LARGE if lane == lanes.LARGE else self._prefetch)
         channel.basic_consume(queue_of(lane), partial(self._on_message, lane, self._epoch), consumer_tag=f"{lane}.{self._epoch}")
 
