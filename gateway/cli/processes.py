@@ -26,12 +26,14 @@ from gateway.wiring.clock import SystemClock
 from gateway.wiring.data import DataDirectory
 from gateway.wiring.database import database_url
 from gateway.wiring.doors import Doors
-from gateway.wiring.gateway import Ready
+from gateway.wiring.outlet import Outlet
+from gateway.wiring.ready import Ready
 from gateway.wiring.service_manager import ServiceManager
 from gateway.wiring.working import WorkerProcess, Working
 
 _CONFIG = "The configuration, a TOML file; without one the sample configuration runs, as test, on loopback."
 _supervised = click.option("--supervised", is_flag=True, hidden=True, help="Stop when standard input ends.")
+_tell = click.option("--tell", type=click.IntRange(3), hidden=True, help="Descriptor of a socket: asked there, say how it is.")
 
 
 @click.command()
@@ -41,6 +43,7 @@ _supervised = click.option("--supervised", is_flag=True, hidden=True, help="Stop
 @click.option("--mllp-port", type=click.IntRange(0, 65535), help="Port to listen on; 0 takes a free one (overrides the file).")
 @click.option("--share-port", is_flag=True, help="Let others listen on the same port: the system shares connections out.")
 @_supervised
+@_tell
 @json_option
 def mllp(
     *,
@@ -50,6 +53,7 @@ def mllp(
     mllp_port: int | None,
     share_port: bool,
     supervised: bool,
+    tell: int | None,
     as_json: bool,
 ) -> None:
     """
@@ -60,7 +64,8 @@ def mllp(
     broker = _broker()
     loaded = _begun(config, {"mllp.host": mllp_host, "mllp.port": mllp_port})
     manager = ServiceManager.of()
-    doors = Doors(loaded, DataDirectory(data), broker, SystemClock(), reuse_port=share_port)
+    outlet = Outlet.of(loaded, supervised=supervised, told=tell)
+    doors = Doors(loaded, DataDirectory(data), broker, SystemClock(), reuse_port=share_port, outlet=outlet)
 
     def say_ready(ready: Ready) -> None:
         where = f"{ready.mllp_host}:{ready.mllp_port}"
@@ -96,8 +101,11 @@ def mllp(
 @click.option("--number", type=click.IntRange(1), default=1, show_default=True, help="Which worker of them this is, from 1.")
 @click.option("--of", "count", type=click.IntRange(1), default=1, show_default=True, help="How many workers there are.")
 @_supervised
+@_tell
 @json_option
-def worker(*, config: Path | None, data: Path, number: int, count: int, supervised: bool, as_json: bool) -> None:
+def worker(
+    *, config: Path | None, data: Path, number: int, count: int, supervised: bool, tell: int | None, as_json: bool
+) -> None:
     """
     Run one worker alone: it takes from the broker that AMQP_URL names and writes the database that DATABASE_URL names.
 
@@ -116,7 +124,8 @@ def worker(*, config: Path | None, data: Path, number: int, count: int, supervis
         manager.stopping()
 
     on_stop(ask_to_stop, supervised=supervised)
-    process = WorkerProcess(loaded, DataDirectory(data), broker, SystemClock(), Share(number=number - 1, of=count))
+    outlet = Outlet.of(loaded, supervised=supervised, told=tell)
+    process = WorkerProcess(loaded, DataDirectory(data), broker, SystemClock(), Share(number=number - 1, of=count), outlet=outlet)
 
     def say_ready(working: Working) -> None:
         words = f"worker {working.worker} of {working.of}"

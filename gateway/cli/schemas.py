@@ -24,8 +24,8 @@ from gateway.store.retention import JobDone
 from gateway.store.views import DepositLine, DepositPage, RecordPage
 from gateway.store.watch_views import MisfiledLine, TaskLine
 from gateway.wiring.control import Reply, Request
-from gateway.wiring.gateway import Ready
 from gateway.wiring.key_state import KeyState
+from gateway.wiring.ready import Ready
 from gateway.wiring.working import Working
 
 #: File name → (type, what it describes).

@@ -22,7 +22,8 @@ from gateway.wiring.broker import amqp_url
 from gateway.wiring.clock import SystemClock
 from gateway.wiring.data import DataDirectory, Owned
 from gateway.wiring.database import database_url
-from gateway.wiring.gateway import Gateway, Ready
+from gateway.wiring.gateway import Gateway
+from gateway.wiring.ready import Ready
 from gateway.wiring.service_manager import ServiceManager
 from gateway.wiring.supervisor import NotStarted, Supervisor
 
@@ -78,6 +79,8 @@ def serve(
         console.out.print(f"dmp-gateway  {ready.environment}, {kind}")
         console.out.print(f"  MLLP  {ready.mllp_host}:{ready.mllp_port}  (plain text, loopback)")
         console.out.print(f"  data  {ready.data}")
+        if ready.metrics is not None:
+            console.out.print(f"  page  {ready.metrics}, beside it /healthz and /readyz")
         if ready.sample:
             console.out.print("  try   dmp-gateway send --example mdm   then   dmp-gateway deposits list")
         console.out.file.flush()

@@ -98,6 +98,16 @@ class Log(Model, frozen=True, kw_only=True):
     format: LogFormat = LogFormat.AUTO
 
 
+#: A listener that is none.
+OFF: Final = "off"
+
+
+class Metrics(Model, frozen=True, kw_only=True):
+    """The page of metrics and readiness."""
+
+    listen: str = OFF
+
+
 class Settings(Model, frozen=True, kw_only=True):
     """Everything that an operator sets; read once."""
 
@@ -109,6 +119,7 @@ class Settings(Model, frozen=True, kw_only=True):
     answers: Answers = Answers()
     retention: Retention = Retention()
     log: Log = Log()
+    metrics: Metrics = Metrics()
     establishments: tuple[Establishment, ...] = ()
     sources: tuple[Source, ...] = ()
     connections: tuple[Connection, ...] = ()
@@ -148,6 +159,7 @@ SECTIONS: Final[dict[str, type[Model]]] = {
     "answers": Answers,
     "retention": Retention,
     "log": Log,
+    "metrics": Metrics,
 }
 
 #: Lists of tables in the file, by the type of their rows.
@@ -177,6 +189,9 @@ _HELP: Final = {
     "retention.done_days": "Tasks that are done and acknowledgements that were delivered are kept for so many days.",
     "retention.records_years": "A closed record is kept for so many years, then destroyed with its trace.",
     "log.level": "Lines below it are not written: debug, info, warning, error.",
+    "metrics.listen": (
+        "Address and port of /metrics, /healthz and /readyz, such as 127.0.0.1:8080; loopback alone. `off`: nowhere."
+    ),
     "log.format": '"json", "console" for people, or "auto": console on a terminal, JSON otherwise.',
 }
 

@@ -1,11 +1,9 @@
 """A process with doors: it reads, publishes and answers, and has no store (D-12)."""
 
 import asyncio
-import os
 import time
 from collections.abc import Callable
 from datetime import timedelta
-from importlib import metadata
 from typing import Final
 
 from gateway.adapters.mllp.server import MllpDoor
@@ -19,8 +17,11 @@ from gateway.telemetry import events
 from gateway.wiring.answers import Answers
 from gateway.wiring.broker import BrokerDeposits, BrokerEvents
 from gateway.wiring.data import DataDirectory
-from gateway.wiring.gateway import DRAIN_SECONDS, Ready, mllp_spec
+from gateway.wiring.gateway import DRAIN_SECONDS, mllp_check, mllp_spec
+from gateway.wiring.health import Health, promise
 from gateway.wiring.midnight import Midnight
+from gateway.wiring.outlet import Outlet
+from gateway.wiring.ready import Ready, started
 
 #: How long a door waits for the broker before it opens: without one it would answer AR.
 CONNECT_SECONDS: Final = 10.0
@@ -36,15 +37,26 @@ class Doors:
         broker: The broker's URL.
         clock: The time.
         reuse_port: Other processes listen on the same port.
+        outlet: Where it shows how it is.
     """
 
-    def __init__(self, loaded: Loaded, directory: DataDirectory, broker: str, clock: Clock, *, reuse_port: bool) -> None:
+    def __init__(
+        self,
+        loaded: Loaded,
+        directory: DataDirectory,
+        broker: str,
+        clock: Clock,
+        *,
+        reuse_port: bool,
+        outlet: Outlet | None = None,
+    ) -> None:
         """Keep the settings; `run` opens the rooms."""
         self._loaded = loaded
         self._directory = directory
         self._broker = broker
         self._clock = clock
         self._reuse_port = reuse_port
+        self._outlet = outlet or Outlet()
         self._pulse: Callable[[], str | None] = lambda: "starting"
 
     async def run(self, ready: Callable[[Ready], None], stop: asyncio.Event) -> None:
@@ -73,28 +85,22 @@ class Doors:
         midnight = Midnight(keys, self._clock, queue, queue.erasable, door=True)
         begun = time.monotonic()
         try:
-            if not await asyncio.to_thread(queue.connected, CONNECT_SECONDS):
-                events.QueueProblem(reason="connect", error=queue.problem() or "").emit()
+            # Opened without one, too: it answers AR, and says that it looks for its broker.
+            await asyncio.to_thread(queue.connected, CONNECT_SECONDS)
             await door.open()
             self._pulse = lambda: f"MLLP {door.host}:{door.port}, {queue.problem() or 'at work'}"
             midnight.start()
-            events.GatewayStarted(
-                version=metadata.version("dmp-gateway"), environment=settings.environment.value, sample=self._loaded.sample
-            ).emit()
-            ready(
-                Ready(
-                    pid=os.getpid(),
-                    data=str(self._directory.path),
-                    environment=settings.environment.value,
-                    sample=self._loaded.sample,
-                    mllp_host=door.host,
-                    mllp_port=door.port,
-                )
+            health = Health(
+                {"door": lambda: mllp_check(door), "queue": lambda: "; ".join(queue.stopped_by()) or None},
+                notes=lambda: promise(keys, self._clock),
             )
+            page = self._outlet.open(health, self.pulse)
+            ready(started(self._loaded, self._directory, door, page))
             await stop.wait()
             begun = time.monotonic()
         finally:
             await door.stop(DRAIN_SECONDS)
+            await asyncio.to_thread(self._outlet.close)
             await asyncio.to_thread(midnight.stop, DRAIN_SECONDS)
             await asyncio.to_thread(queue.close)
             answers.close()

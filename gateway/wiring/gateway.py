@@ -1,11 +1,11 @@
 """The embedded gateway: one process owns doors, queue, worker and store (D-12, D-15)."""
 
 import asyncio
+import math
 import os
 import time
 from collections.abc import Callable
 from datetime import timedelta
-from importlib import metadata
 from pathlib import Path
 from typing import Final
 
@@ -15,7 +15,6 @@ from gateway.adapters.mllp.server import MllpDoor
 from gateway.adapters.mllp.spec import Spec
 from gateway.config.load import Loaded
 from gateway.config.settings import Settings
-from gateway.model.base import Model
 from gateway.model.ports import Clock
 from gateway.model.submission import Deposit
 from gateway.queue.embedded.queue import EmbeddedQueue
@@ -24,31 +23,24 @@ from gateway.queue.keys import Keys, Ring
 from gateway.queue.port import Delivery
 from gateway.queue.seal import open_sealed, seal
 from gateway.queue.wire import decode, encode
+from gateway.store.port import Store
 from gateway.telemetry import events, metrics
 from gateway.wiring.control import ControlServer
 from gateway.wiring.data import DataDirectory
+from gateway.wiring.health import Check, Health, Look, Lookout, promise, show_age
 from gateway.wiring.midnight import Midnight, erasable
 from gateway.wiring.naming import Names
+from gateway.wiring.outlet import Outlet
 from gateway.wiring.ports import QueuedDeposits, StoredEvents
+from gateway.wiring.ready import Ready, started
 from gateway.wiring.rooms import opened
 from gateway.wiring.upkeep import Upkeep, periods
 from gateway.wiring.verbs import Verbs
 from gateway.worker.consume import BatchLimits, Worker
-from gateway.worker.passing import record
+from gateway.worker.passing import record, store_outage
 
 #: How long a stop waits for what was fully received, and for the batch in hand.
 DRAIN_SECONDS: Final = 20.0
-
-
-class Ready(Model, frozen=True, kw_only=True):
-    """Where a gateway that is ready listens."""
-
-    pid: int
-    data: str
-    environment: str
-    sample: bool
-    mllp_host: str
-    mllp_port: int
 
 
 class Gateway:
@@ -88,13 +80,15 @@ class Gateway:
                 limit_messages=self._settings.queue.limit_messages, sealed_limit_bytes=self._settings.queue.sealed_limit_bytes
             )
             queue = EmbeddedQueue(self._directory.queue, rooms.keys, limits, unopened=unopened)
+            away = store_outage()
             worker = Worker(
                 queue,
                 rooms.store,
                 lambda delivery: parked_seal(rooms.keys, delivery),
                 batch_limits(self._settings),
                 unseal=lambda receipt, sealed: parked_open(rooms.keys, receipt, sealed),
-                passing=lambda: record(queue, rooms.store),
+                passing=lambda: record(queue, rooms.store, away),
+                store_away=away,
             )
             midnight = Midnight(
                 rooms.keys,
@@ -117,19 +111,33 @@ class Gateway:
             names = Names(self._settings.directory, self._settings.environment.value)
             verbs = Verbs(rooms.store, self._clock, rooms.receipts, names, lambda: _status(queue, door), kept=kept)
             control = ControlServer(Path(owner.socket), verbs.run)
+            outlet, lookout = Outlet.of(self._loaded), Lookout([parked_look(rooms.store)])
             worker.start()
             begun = time.monotonic()
             try:
                 await control.open()
                 await door.open()
                 self._pulse = lambda: _pulse(worker, queue, door)
-                ready(self._ready(door))
+                health = Health(
+                    {
+                        "door": lambda: mllp_check(door),
+                        "queue": lambda: "; ".join(queue.stopped_by()) or None,
+                        **worker_checks(worker),
+                    },
+                    notes=lambda: promise(rooms.keys, self._clock),
+                    before=lambda: _show_lanes(queue, self._clock),
+                )
+                ready(started(self._loaded, self._directory, door, outlet.open(health, self.pulse)))
+                if outlet.is_used:
+                    lookout.start()
                 upkeep.start()
                 midnight.start()
                 await stop.wait()
                 begun = time.monotonic()
             finally:
                 await door.stop(DRAIN_SECONDS)
+                await asyncio.to_thread(outlet.close)
+                await asyncio.to_thread(lookout.stop, DRAIN_SECONDS)
                 stored.close()
                 verbs.stop()
                 await control.close()
@@ -145,21 +153,6 @@ class Gateway:
 
     def _made(self, keys: str) -> None:
         self._say(f"Made the first keys in {keys}: keep this folder out of every backup.")
-
-    def _ready(self, door: MllpDoor) -> Ready:
-        events.GatewayStarted(
-            version=metadata.version("dmp-gateway"),
-            environment=self._settings.environment.value,
-            sample=self._loaded.sample,
-        ).emit()
-        return Ready(
-            pid=os.getpid(),
-            data=str(self._directory.path),
-            environment=self._settings.environment.value,
-            sample=self._loaded.sample,
-            mllp_host=door.host,
-            mllp_port=door.port,
-        )
 
 
 def batch_limits(settings: Settings) -> BatchLimits:
@@ -204,6 +197,40 @@ def parked_seal(keys: Keys, delivery: Delivery) -> bytes:
 def parked_open(keys: Keys, receipt: str, sealed: bytes) -> Deposit:
     """Return what was parked under a receipt; raises where it cannot be opened here."""
     return decode(open_sealed(sealed, keys=keys, lane="parked", receipt=receipt, ring=Ring.PARKING))
+
+
+def mllp_check(door: MllpDoor) -> str | None:
+    """Return why the HL7v2 door takes nobody; None if it does."""
+    probe = door.probe()
+    if probe.ready:
+        return None
+    full = probe.connections >= probe.connection_limit
+    return f"MLLP has its {probe.connection_limit} connections" if full else "MLLP does not listen"
+
+
+def worker_checks(worker: Worker) -> dict[str, Check]:
+    """Return what must be so of a worker and of the store that it writes."""
+
+    def works() -> str | None:
+        return None if worker.alive else "its thread ended: the log tells why"
+
+    def has_store() -> str | None:
+        away = worker.away_since
+        return None if away is None else f"the record store is away since {time.monotonic() - away:.0f} s: nothing is applied"
+
+    return {"worker": works, "store": has_store}
+
+
+def parked_look(store: Store) -> tuple[Look, Look]:
+    """Return what shows how many deposits are parked, and what shows that nobody knows."""
+    return lambda: metrics.PARKED.set(store.parked()), lambda: metrics.PARKED.set(math.nan)
+
+
+def _show_lanes(queue: EmbeddedQueue, clock: Clock) -> None:
+    for each in queue.depth():
+        metrics.LANE_MESSAGES.labels(each.lane, "ready").set(each.waiting - each.in_hand)
+        metrics.LANE_MESSAGES.labels(each.lane, "unacknowledged").set(each.in_hand)
+        show_age(each.lane, each.oldest, clock)
 
 
 def _pulse(worker: Worker, queue: EmbeddedQueue, door: MllpDoor) -> str | None:

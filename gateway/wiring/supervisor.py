@@ -1,22 +1,27 @@
 """`serve` over a broker: doors and workers, each a process, as many as is configured, started again when one dies (D-12)."""
 
 import asyncio
+import contextlib
 import errno
 import os
 import socket
 import sys
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, Final, Self
 
 import msgspec
 
 from gateway.config.load import Loaded
+from gateway.config.settings import OFF
 from gateway.telemetry import events
 from gateway.wiring.control import ControlServer, Request
 from gateway.wiring.data import DataDirectory
-from gateway.wiring.gateway import DRAIN_SECONDS, Ready
+from gateway.wiring.gateway import DRAIN_SECONDS
+from gateway.wiring.page import Page, address
+from gateway.wiring.ready import Ready
+from gateway.wiring.several import Several, Voice
 
 #: How long a process may take until it is ready.
 _START_SECONDS: Final = 60.0
@@ -32,15 +37,25 @@ class NotStarted(Exception):
 
 
 class _Child:
-    """One process of ours."""
+    """One process of ours; `told`: it is asked how it is."""
 
-    def __init__(self, role: str, arguments: Sequence[str]) -> None:
-        self.role = role
+    def __init__(self, role: str, arguments: Sequence[str], *, number: int, told: bool) -> None:
+        self.role = self.name = role
+        self.number = number
+        self.voice: Voice | None = None
+        #: Called when it has ended.
+        self.ended: Callable[[_Child], None] = lambda _: None
+        self._told = told
         self.arguments = tuple(arguments)
         self.process: asyncio.subprocess.Process | None = None
         self.ready = b""
         self.restarts = 0
         self._tries = 0
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it lives."""
+        return self.process is not None and self.process.returncode is None
 
     async def start(self) -> None:
         """
@@ -49,17 +64,29 @@ class _Child:
         Raises:
             NotStarted: it ended, or said nothing in time.
         """
-        self.process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "gateway.cli",
-            *self.arguments,
-            "--supervised",
-            "--json",
-            # Held open: its end tells the process that nobody watches it any more.
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-        )
+        voice = Voice() if self._told else None
+        theirs = (voice.theirs.fileno(),) if voice is not None else ()
+        try:
+            self.process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "gateway.cli",
+                *self.arguments,
+                "--supervised",
+                *(f"--tell={descriptor}" for descriptor in theirs),
+                "--json",
+                # Held open: its end tells the process that nobody watches it any more.
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                pass_fds=theirs,
+            )
+        except BaseException:
+            if voice is not None:
+                voice.end()
+            raise
+        if voice is not None:
+            await voice.begin()
+        self.voice = voice
         try:
             async with asyncio.timeout(_START_SECONDS):
                 self.ready = await self.process.stdout.readline() if self.process.stdout else b""
@@ -76,6 +103,7 @@ class _Child:
         while self.process is not None:
             begun = time.monotonic()
             code = await self.process.wait()
+            self._end()
             if stopping.is_set():
                 return
             if time.monotonic() - begun > _LIVED_SECONDS:
@@ -94,6 +122,12 @@ class _Child:
             except OSError as failure:  # no memory, no room for a process: tried again like one that died
                 events.ProcessUnstarted(role=self.role, error=errno.errorcode.get(failure.errno or 0, "OSError")).emit()
 
+    def _end(self) -> None:
+        voice, self.voice = self.voice, None
+        if voice is not None:
+            voice.end()
+        self.ended(self)
+
     async def stop(self) -> None:
         """Ask it to finish; kill it if it does not."""
         if self.process is None or self.process.returncode is not None:
@@ -105,6 +139,7 @@ class _Child:
         except TimeoutError:
             self.process.kill()
             await self.process.wait()
+        self._end()
 
 
 class Supervisor:
@@ -139,45 +174,87 @@ class Supervisor:
         """
         settings = self._loaded.settings
         with self._directory.owned() as owner, _port(settings.mllp.host, settings.mllp.port) as port:
-            workers = [self._worker(number, settings.processes.workers) for number in range(1, settings.processes.workers + 1)]
-            doors = [self._door(settings.mllp.host, port.number) for _ in range(settings.processes.doors)]
+            count = settings.processes.workers
+            workers = [self._worker(number, count) for number in range(1, count + 1)]
+            doors = [
+                self._door(count + number, settings.mllp.host, port.number) for number in range(1, settings.processes.doors + 1)
+            ]
             self._children = [*workers, *doors]
-            control = ControlServer(Path(owner.socket), self._answer)
-            stopping = asyncio.Event()
-            watched: list[asyncio.Task[None]] = []
-            begun = time.monotonic()
-            try:
-                if not await _unless(stop, _start(workers, doors)):
-                    return
-                watched = [asyncio.create_task(child.watch(stopping)) for child in self._children]
-                await control.open()
-                ready(msgspec.structs.replace(msgspec.json.decode(doors[0].ready, type=Ready), pid=os.getpid()))
-                await stop.wait()
-                begun = time.monotonic()
-            finally:
-                stopping.set()
-                await control.close()
-                await asyncio.gather(*(child.stop() for child in doors))
-                await asyncio.gather(*(child.stop() for child in workers))
-                for task in watched:
-                    task.cancel()
-                await asyncio.gather(*watched, return_exceptions=True)
-        events.GatewayStopped(reason="asked", seconds=time.monotonic() - begun).emit()
+            async with self._showing() as page:
+
+                def say_ready() -> None:
+                    said = msgspec.json.decode(doors[0].ready, type=Ready)
+                    ready(msgspec.structs.replace(said, pid=os.getpid(), metrics=page))
+
+                stopped_at = await self._serve(workers, doors, ControlServer(Path(owner.socket), self._answer), say_ready, stop)
+        if stopped_at is not None:
+            events.GatewayStopped(reason="asked", seconds=time.monotonic() - stopped_at).emit()
+
+    async def _serve(
+        self,
+        workers: Sequence[_Child],
+        doors: Sequence[_Child],
+        control: ControlServer,
+        ready: Callable[[], None],
+        stop: asyncio.Event,
+    ) -> float | None:
+        """Start, watch, stop; return when it was asked to stop, `time.monotonic`, None if before it was ready."""
+        stopping = asyncio.Event()
+        watched: list[asyncio.Task[None]] = []
+        try:
+            if not await _unless(stop, _start(workers, doors)):
+                return None
+            watched = [asyncio.create_task(child.watch(stopping)) for child in self._children]
+            await control.open()
+            ready()
+            await stop.wait()
+            return time.monotonic()
+        finally:
+            stopping.set()
+            await control.close()
+            await asyncio.gather(*(child.stop() for child in doors))
+            await asyncio.gather(*(child.stop() for child in workers))
+            for task in watched:
+                task.cancel()
+            await asyncio.gather(*watched, return_exceptions=True)
+
+    @contextlib.asynccontextmanager
+    async def _showing(self) -> AsyncIterator[str | None]:
+        """Show all processes on one page, where one is asked for; give its URL."""
+        where = address(self._loaded.settings.metrics.listen)
+        if where is None:
+            yield None
+            return
+        several = Several(self._children)
+        for child in self._children:
+            child.ended = several.ended
+        page = Page(*where, several, self.pulse)
+        keeping = asyncio.create_task(several.keep())
+        try:
+            yield page.url
+        finally:
+            keeping.cancel()
+            await asyncio.to_thread(page.close)
 
     def pulse(self) -> str | None:
         """Tell how many of its processes run, for the service manager."""
-        run = sum(child.process is not None and child.process.returncode is None for child in self._children)
+        run = sum(child.is_running for child in self._children)
         return f"{run} of {len(self._children)} processes run"
 
     def _common(self) -> tuple[str, ...]:
         config = ("--config", str(self._config)) if self._config is not None else ()
         return (*config, "--data", str(self._directory.path))
 
-    def _worker(self, number: int, count: int) -> _Child:
-        return _Child(f"worker {number}", ("worker", *self._common(), "--number", str(number), "--of", str(count)))
+    def _child(self, role: str, number: int, *arguments: str) -> _Child:
+        """Return a process of a role, which is its verb and perhaps a number; it is asked how it is where that is shown."""
+        told = self._loaded.settings.metrics.listen != OFF
+        return _Child(role, (role.split(maxsplit=1)[0], *self._common(), *arguments), number=number, told=told)
 
-    def _door(self, host: str, port: int) -> _Child:
-        return _Child("mllp", ("mllp", *self._common(), "--mllp-host", host, "--mllp-port", str(port), "--share-port"))
+    def _worker(self, number: int, count: int) -> _Child:
+        return self._child(f"worker {number}", number, "--number", str(number), "--of", str(count))
+
+    def _door(self, number: int, host: str, port: int) -> _Child:
+        return self._child("mllp", number, "--mllp-host", host, "--mllp-port", str(port), "--share-port")
 
     def _answer(self, request: Request) -> bytes:
         if request.verb != "status":

@@ -13,8 +13,10 @@ from gateway.model.submission import Deposit, Reception
 from gateway.model.verdict import Verdict
 from gateway.queue.port import Delivery, Queue
 from gateway.store.port import Parked, Store, Transient
-from gateway.telemetry import events
+from gateway.telemetry import events, metrics
 from gateway.telemetry.event import located
+from gateway.telemetry.outage import Outage
+from gateway.worker.passing import store_outage
 
 _T = TypeVar("_T")
 
@@ -50,6 +52,7 @@ class Worker:
         unseal: Opens what was parked under a receipt; raises where it cannot be opened here.
         stopping: What ends it, and what every pause waits on; None: one of its own.
         passing: Called between two batches, when nothing is in hand (`gateway.worker.passing`).
+        store_away: Says that the store is away, for all of this process that write it; None: one of its own.
     """
 
     def __init__(
@@ -62,6 +65,7 @@ class Worker:
         *,
         unseal: Callable[[str, bytes], Deposit],
         passing: Callable[[], object] = lambda: None,
+        store_away: Outage | None = None,
     ) -> None:
         """Keep the rooms; `start` begins."""
         self._queue = queue
@@ -71,14 +75,19 @@ class Worker:
         self._passing = passing
         self._unreviewed_seconds = 0.0
         self._limits = limits
-        #: Since when the store is away, `time.monotonic`; None while it answers.
-        self.away_since: float | None = None
+        self._store_away = store_away or store_outage()
+        self._queue_away = Outage(lambda seconds: events.QueueRecovered(seconds=seconds))
         self._stopping = stopping or threading.Event()
         self._thread = threading.Thread(target=self._run, name="worker", daemon=True)
 
     def start(self) -> None:
         """Begin to consume."""
         self._thread.start()
+
+    @property
+    def away_since(self) -> float | None:
+        """Since when the store is away, `time.monotonic`; None while it answers."""
+        return self._store_away.since
 
     @property
     def alive(self) -> bool:
@@ -102,13 +111,14 @@ class Worker:
         try:
             batch = self._queue.take(self._limits.submissions, self._limits.bytes, wait)
         except Unavailable:
-            events.QueueProblem(reason="take").emit()
+            self._queue_away.away(events.QueueProblem(reason="take"))
             self._stopping.wait(RETRY_SECONDS[-1])
             return
         except Exception as failure:  # noqa: BLE001 - a lane without its worker would fill unseen
             events.InternalError.of(failure, reason="take").emit()
             self._stopping.wait(RETRY_SECONDS[-1])
             return
+        self._queue_away.over()
         self._unreviewed_seconds += wait
         if batch or not wait or self._unreviewed_seconds >= REVIEW_SECONDS:
             self._unreviewed_seconds = 0.0
@@ -159,7 +169,7 @@ class Worker:
                 break
             except Unavailable:
                 # It is committed in the store: settled again, or redelivered after a restart and found there (D-6).
-                events.QueueProblem(reason="settle").emit()
+                self._queue_away.away(events.QueueProblem(reason="settle"))
                 if self._stopping.wait(RETRY_SECONDS[-1]):
                     return
         for delivery, outcome in settled:
@@ -221,14 +231,13 @@ class Worker:
             try:
                 result = call()
             except Transient as failure:
-                self.away_since = self.away_since or time.monotonic()
-                events.StoreProblem(reason=str(failure)).emit()
+                reason = events.reason_of(str(failure))
+                metrics.APPLY_RETRIES.labels(reason).inc()
+                self._store_away.away(events.StoreProblem(reason=reason))
                 if self._stopping.wait(RETRY_SECONDS[min(attempt, len(RETRY_SECONDS) - 1)]):
                     return None
             else:
-                if self.away_since is not None:
-                    events.StoreRecovered(seconds=time.monotonic() - self.away_since).emit()
-                    self.away_since = None
+                self._store_away.over()
                 return result
         return None
 

@@ -22,7 +22,7 @@ from gateway.queue.rabbitmq.queue import RabbitQueue
 from gateway.queue.request import Erasable
 from gateway.queue.seal import label, open_sealed
 from gateway.wiring.midnight import Midnight, erasable
-from gateway.worker.passing import record
+from gateway.worker.passing import record, store_outage
 from tests.strategies.submissions import deposit, outcome
 
 PARKED_DAYS = 30
@@ -288,7 +288,7 @@ class Worker(Machine):
             self.queue.settle([(each, outcome(each.deposit)) for each in self.batch])
             self.world.settled.update(each.receipt for each in self.batch)
             self.batch = []
-        record(self.queue, self.world)
+        record(self.queue, self.world, store_outage())
 
     def erasable(self) -> Erasable:
         return erasable(self.world, self.queue, self.clock, PARKED_DAYS)

@@ -310,8 +310,8 @@ class EmbeddedQueue:
             for lane, times in waiting.items()
         )
 
-    def problem(self) -> str | None:
-        """Return what keeps the queue from its work, in ids and codes, or None. See `Queue.problem`."""
+    def stopped_by(self) -> list[str]:
+        """Return what keeps the queue from taking deposits, in codes; what it cannot open is none of it."""
         found = []
         if self._keys_failed:
             found.append("cannot seal: keys unusable")
@@ -320,6 +320,12 @@ class EmbeddedQueue:
         with self._changed:
             if self._messages >= self._settings.limit_messages or self._bytes >= self._settings.limit_bytes:
                 found.append(f"full: {self._messages} deposits, {self._bytes} bytes")
+        return found
+
+    def problem(self) -> str | None:
+        """Return what keeps the queue from its work, in ids and codes, or None. See `Queue.problem`."""
+        found = self.stopped_by()
+        with self._changed:
             if self._unopened:
                 named = [f"{self._queued[each].receipt} ({name})" for each, name in self._unopened.items()]
                 more = f" and {len(named) - _REPORTED} more" if len(named) > _REPORTED else ""

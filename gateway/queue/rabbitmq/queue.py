@@ -286,24 +286,12 @@ class RabbitQueue:
             last: Tells which keys may go.
         """
         name, heartbeat = self._name, self._settings.heartbeat_seconds
-        self._asked = Consumer(
-            self._thread,
-            self._url,
-            (lanes.REQUESTS,),
-            name=f"{name} requests",
-            heartbeat=heartbeat,
-            prefetch=1,
-            role=self._role,
-        )
-        self._reported = Consumer(
-            self._thread,
-            self._url,
-            (lanes.REPORTS,),
-            name=f"{name} reports",
-            heartbeat=heartbeat,
-            prefetch=100,
-            role=self._role,
-        )
+
+        def consumer(lane: str, prefetch: int) -> Consumer:
+            named = f"{name} {lane}"
+            return Consumer(self._thread, self._url, (lane,), name=named, heartbeat=heartbeat, prefetch=prefetch, role=self._role)
+
+        self._asked, self._reported = consumer(lanes.REQUESTS, 1), consumer(lanes.REPORTS, 100)
         publisher, seen = self.door.publisher, self._unopened_seen
         return Serving(
             Requests(self._asked, publisher, self._keys, clock=clock, submit=submit, unopened=seen, last=last),
@@ -339,8 +327,8 @@ class RabbitQueue:
         held = (one for each in consumers for one in each.unacknowledged())
         return this_worker(self._name, self._share, takes, held, self.problem())
 
-    def problem(self) -> str | None:
-        """Return what keeps the queue from its work, in ids and codes, or None. See `Queue.problem`."""
+    def stopped_by(self) -> list[str]:
+        """Return what keeps this process from publishing and taking, in codes; single lanes and deposits are none of it."""
         state = self.door.publisher.state()
         found = []
         if self.door.keys_failed:
@@ -349,13 +337,17 @@ class RabbitQueue:
             found.append(f"broker away: {self.door.publisher.link.problem}")
         if state.blocked:
             found.append("broker blocked: it has an alarm (memory or disk)")
-        if state.refused:
-            found.append(f"broker refuses: {state.refused}")
-        if self._consumer is not None:
-            if not self._consumer.link.is_open:
-                found.append(f"nothing is taken: {self._consumer.link.problem}")
-            if missing := self.missing_lanes():
-                found.append(f"lanes missing: {', '.join(missing)} (`dmp-gateway queue setup` makes them)")
+        if self._consumer is not None and not self._consumer.link.is_open:
+            found.append(f"nothing is taken: {self._consumer.link.problem}")
+        return found
+
+    def problem(self) -> str | None:
+        """Return what keeps the queue from its work, in ids and codes, or None. See `Queue.problem`."""
+        found = self.stopped_by()
+        if refused := self.door.publisher.state().refused:
+            found.append(f"broker refuses: {refused}")
+        if missing := self.missing_lanes():
+            found.append(f"lanes missing: {', '.join(missing)} (`dmp-gateway queue setup` makes them)")
         with self._lock:
             epoch = self._consumer.epoch if self._consumer is not None else 0
             unopened = {receipt: why for receipt, (why, by) in self._unopened.items() if by == epoch}

@@ -33,7 +33,7 @@ from gateway.store.postgres.session import LOCK_TIMEOUT_MS, Row, Session
 from gateway.store.postgres.transaction import PostgresTransaction
 from gateway.store.rejections import note_rejection
 from gateway.store.retention import JobDone, Periods
-from gateway.telemetry import points
+from gateway.telemetry import metrics, points
 
 _T = TypeVar("_T")
 _Pool = ConnectionPool[psycopg.Connection[Row]]
@@ -268,6 +268,7 @@ class PostgresStore:
             try:
                 return _transact(connections, run, seconds)
             except (Contended, Ambiguous, Moved) as failure:
+                metrics.APPLY_RETRIES.labels(type(failure).__name__.lower()).inc()
                 if not left:
                     raise failure if isinstance(failure, Transient) else Contended(type(failure).__name__) from None
                 if not isinstance(failure, Moved):

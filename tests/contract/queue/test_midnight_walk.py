@@ -26,7 +26,7 @@ from gateway.queue.seal import label, open_sealed
 from gateway.store.sqlite.store import SqliteStore
 from gateway.wiring.midnight import Midnight, erasable
 from gateway.worker.consume import BatchLimits, Worker
-from gateway.worker.passing import on_record, record
+from gateway.worker.passing import on_record, record, store_outage
 from tests.harness import rabbitmq
 from tests.strategies.submissions import deposit, patient
 
@@ -62,11 +62,16 @@ class House:
             self.clock,
             self.store.submit,
             lambda reception, _: self.noted.append(reception.receipt),
-            passing=lambda passed: on_record(self.store, passed),
+            passing=lambda passed: on_record(self.store, passed, store_outage()),
             last=self._last,
         )
         self.worker = Worker(
-            self.queue, self.store, lambda _: b"", LIMITS, unseal=lambda *_: None, passing=lambda: record(self.queue, self.store)
+            self.queue,
+            self.store,
+            lambda _: b"",
+            LIMITS,
+            unseal=lambda *_: None,
+            passing=lambda: record(self.queue, self.store, store_outage()),
         )
         self.midnights = [
             Midnight(keys[0], self.clock, self.queue, self._last, passed=self.store.lanes_passed, given_up=self.queue.give_up),

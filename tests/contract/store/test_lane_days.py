@@ -73,10 +73,11 @@ def test_cut_off_before_its_commit_nothing_is_on_record(bench: Bench) -> None:
 
 
 def test_when_the_first_of_what_is_parked_was_parked(opened: Bench) -> None:
-    assert opened.store.first_parked() is None
+    assert opened.store.first_parked() is None and opened.store.parked() == 0
     opened.park(opened.deposit(documents=(("1.2.1", b"a"),)))
     first = opened.store.first_parked()
     assert first is not None and first.utcoffset() is not None
     opened.clock.pass_by(days=1)
     opened.park(opened.deposit(documents=(("1.2.2", b"b"),)))
     assert opened.store.first_parked() == first
+    assert opened.store.parked() == 2

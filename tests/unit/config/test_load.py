@@ -100,6 +100,7 @@ def test_flag_over_environment_over_file_over_default(write) -> None:
 @pytest.mark.parametrize("row", [row for row in SETTINGS if row.default is not None], ids=lambda row: row.name)
 def test_every_setting_has_its_variable(row, write) -> None:
     value = {"log.level": "debug", "log.format": "json", "mllp.host": "::1", "retention.parked_days": "7"}.get(row.name)
+    value = "[::1]:8080" if row.name == "metrics.listen" else value
     value = value or (str(row.default + 1) if isinstance(row.default, int) else str(row.default * 2))
     loaded = load(write(BASE), {row.variable: value}, {})
     section, _, key = row.name.partition(".")

@@ -19,7 +19,7 @@ from gateway.config.load import load
 from gateway.telemetry import events
 from gateway.wiring import supervisor
 from gateway.wiring.data import DataDirectory
-from gateway.wiring.gateway import Ready
+from gateway.wiring.ready import Ready
 from gateway.wiring.supervisor import NotStarted, Supervisor
 
 #: Stands in for this program: writes its number down, then does what its role says. `cat` ends with its standard input.

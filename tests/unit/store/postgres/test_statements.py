@@ -85,7 +85,7 @@ def test_every_statement_is_reached(bench: Postgres, monkeypatch: pytest.MonkeyP
         list(reader.traces())
     server_facts(bench.url)
     bench.store.pass_lanes([LanePassed(lane="bulk", day=1)])
-    assert len(bench.store.lanes_passed()) == 1 and bench.store.first_parked() is None
+    assert len(bench.store.lanes_passed()) == 1 and bench.store.first_parked() is None and bench.store.parked() == 0
     bench.store.apply([])
     points.hooks["sql.lock_patients"] = lambda: (_ for _ in ()).throw(ZeroDivisionError)
     with pytest.raises(ZeroDivisionError):
