@@ -208,22 +208,32 @@ _DELETE: Final = (
 
 
 class Cluster(Server):
-    """A server of our own, as long as the object is open."""
+    """
+    A server of our own, as long as the object is open.
 
-    def __init__(self) -> None:
+    Args:
+        disk: A folder that its data goes to; None: beside its log.
+        wal: A folder that its write-ahead log goes to; None: with its data.
+        settings: More settings of the server.
+    """
+
+    def __init__(self, *, disk: Path | None = None, wal: Path | None = None, settings: dict[str, str] | None = None) -> None:
         programs = find_programs()
         user = _unprivileged_user()
         sweep()
         self._home = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-{_began(os.getpid())}-"))
         self.port = _free_port()
-        data = self._home / "data"
+        self._settings = {**_SETTINGS, **(settings or {}), "port": self.port}
+        data = (disk or self._home) / "data"
+        apart = [] if wal is None else [f"--waldir={wal / 'wal'}"]
         who = {}
         if user is not None:
-            os.chown(self._home, user.pw_uid, user.pw_gid)
+            for folder in filter(None, (self._home, disk, wal)):
+                os.chown(folder, user.pw_uid, user.pw_gid)
             who = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
         clean = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
         subprocess.run(
-            [programs / "initdb", "-D", data, "-U", "tests", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"],
+            [programs / "initdb", "-D", data, "-U", "tests", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync", *apart],
             check=True, capture_output=True, env=clean, cwd="/", **who,
         )  # fmt: skip
         self._who, self._clean, self._programs, self._data = who, clean, programs, data
@@ -234,7 +244,7 @@ class Cluster(Server):
 
     def start(self) -> None:
         """Start the server and wait until it answers."""
-        options = [f"--{name}={value}" for name, value in {**_SETTINGS, "port": self.port}.items()]
+        options = [f"--{name}={value}" for name, value in self._settings.items()]
         bound = ["setpriv", "--pdeathsig", "INT"] if shutil.which("setpriv") else []
         with (self._home / "log").open("ab") as log:
             self._process = self._keeper.submit(
@@ -272,6 +282,11 @@ class Cluster(Server):
         until = time.monotonic() + _START_SECONDS
         while any(_began(pid) for pid in pids) and time.monotonic() < until:
             time.sleep(0.01)
+
+    @property
+    def running(self) -> bool:
+        """Whether the server's process is there."""
+        return self._process.poll() is None
 
     @property
     def pid(self) -> int:

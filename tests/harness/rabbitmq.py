@@ -66,9 +66,10 @@ class Node(Broker):
     Args:
         prepared: With the gateway's queues.
         management: With the management plug-in, on a loopback port of its own.
+        disk: A folder that its data goes to; None: beside its log.
     """
 
-    def __init__(self, *, prepared: bool = True, management: bool = False) -> None:
+    def __init__(self, *, prepared: bool = True, management: bool = False, disk: Path | None = None) -> None:
         program = _program()
         self._home = Path(tempfile.mkdtemp(prefix="dmpgw-rmq-"))
         self.port, dist, epmd, plugin = _free_ports(4)
@@ -85,7 +86,7 @@ class Node(Broker):
             + (f"management.tcp.ip = 127.0.0.1\nmanagement.tcp.port = {plugin}\n" if management else "")
         )
         (self._home / "enabled_plugins").write_text("[rabbitmq_management].\n" if management else "[].\n")
-        self.data = self._home / "mnesia"
+        self.data = (disk or self._home) / "mnesia"
         clean = {name: value for name, value in os.environ.items() if not name.startswith(("RABBITMQ_", "ERL_"))}
         self._environment = clean | {
             "HOME": str(self._home),
@@ -101,7 +102,7 @@ class Node(Broker):
             "LANG": "C.UTF-8",
         }
         self._program = program
-        for path in (self._home, *self._home.iterdir()):
+        for path in (self._home, *self._home.iterdir(), *([disk] if disk else [])):
             if user is not None:
                 os.chown(path, user.pw_uid, user.pw_gid)
         # The node would start it as a daemon that outlives it.
@@ -135,6 +136,14 @@ class Node(Broker):
         told = (self._home / "out").read_text(errors="replace")[-2000:]
         self.close()
         raise BrokerMissing(f"the test broker did not start: {told}")
+
+    def control(self, *words: str) -> str:
+        """Run `rabbitmqctl` against the node, as an operator does; return what it prints."""
+        done = subprocess.run(
+            [self._program.with_name("rabbitmqctl"), "--quiet", "--timeout", str(_START_SECONDS), *words],
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, env=self._environment, cwd="/", check=True, **self._who,
+        )  # fmt: skip
+        return done.stdout
 
     def kill(self) -> None:
         """Kill the node, as a power cut would, and wait until it is gone."""

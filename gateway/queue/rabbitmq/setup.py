@@ -79,6 +79,8 @@ def parameters(url: str, *, name: str, heartbeat: int = 30) -> pika.URLParameter
     made.heartbeat = heartbeat
     made.connection_attempts = 1
     made.socket_timeout = _CONNECT_SECONDS
+    # Of the whole handshake: one that was begun into a silent line keeps the next one waiting.
+    made.stack_timeout = _CONNECT_SECONDS
     made.blocked_connection_timeout = None
     made.client_properties = {"connection_name": name, "product": "dmp-gateway"}
     return made

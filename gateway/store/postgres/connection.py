@@ -2,18 +2,21 @@
 
 import contextlib
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import psycopg
+from psycopg.abc import PQGen
 from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import ConnectionPool
 
 from gateway.store.port import StoreUnusable
 from gateway.store.postgres.errors import explained, unreached
-from gateway.store.postgres.session import Row, Session, configure
+from gateway.store.postgres.session import STATEMENT_TIMEOUT_MS, Row, Session, configure
 
-#: Text is UTF-8 whatever the server would choose. A dead host is noticed within so many seconds; with
-#: `client_connection_check_interval` the server notices a dead gateway.
+_T = TypeVar("_T")
+
+#: Text is UTF-8 whatever the server would choose. A dead host is noticed within so many seconds; the server is told the same of
+#: us (`session.configure`).
 _NETWORK: Final[dict[str, Any]] = {
     "client_encoding": "UTF8",
     "connect_timeout": 5,
@@ -25,9 +28,42 @@ _NETWORK: Final[dict[str, Any]] = {
 }
 #: After so many seconds a pool stops trying by itself: whoever wants a connection makes it try again at once.
 _RECONNECT_SECONDS: Final = 2.0
+#: A server that lives ends a statement in less: whoever waits longer waits for nobody. What lies between may take every byte, and
+#: keep the line alive, without a word of the server's.
+ANSWER_SECONDS: Final = STATEMENT_TIMEOUT_MS / 1000 + 5
+#: The same for the question whether a connection of a pool still lives.
+_CHECK_SECONDS: Final = 3.0
 #: Durable at the server at least: `off` loses acknowledged commits at a kill.
 _NOT_DURABLE: Final = "off"
 _LEAST_VERSION: Final = 130_000
+
+
+class NoAnswer(psycopg.OperationalError):
+    """The server did not answer in time; the connection is closed."""
+
+
+class BoundedConnection(psycopg.Connection[Row]):
+    """A connection on which no answer is waited for without end: where none comes in time, it is closed."""
+
+    #: How long an answer is waited for, in seconds.
+    answer_seconds = ANSWER_SECONDS
+
+    def wait(self, gen: PQGen[_T], interval: float = 0.1, timeout: float | None = None) -> _T:
+        """
+        Wait for an answer of the server.
+
+        Raises:
+            NoAnswer: none came in time; nobody knows what became of the statement.
+            psycopg.OperationalError: the connection was lost.
+        """
+        try:
+            return super().wait(gen, interval, self.answer_seconds if timeout is None else timeout)
+        except psycopg.OperationalError:
+            if self.info.transaction_status is not psycopg.pq.TransactionStatus.ACTIVE:
+                raise
+            # Without its answer it can be used for nothing, not even to roll back.
+            self.close()
+            raise NoAnswer from None
 
 
 class DatabaseUnusable(StoreUnusable):
@@ -59,9 +95,9 @@ def opened(url: str) -> Iterator[psycopg.Connection[Row]]:
         yield connection
 
 
-def pool(url: str, name: str, least: int, most: int) -> ConnectionPool[psycopg.Connection[Row]]:
+def pool(url: str, name: str, least: int, most: int) -> ConnectionPool[BoundedConnection]:
     """
-    Return an open pool whose sessions write; a connection that died is noticed when it is taken.
+    Return an open pool whose sessions write; a connection that died, or says nothing, is noticed when it is taken.
 
     Args:
         url: The database.
@@ -70,22 +106,35 @@ def pool(url: str, name: str, least: int, most: int) -> ConnectionPool[psycopg.C
         most: Connections at once.
     """
 
-    def prepare(connection: psycopg.Connection[Row]) -> None:
+    def prepare(connection: BoundedConnection) -> None:
         configure(Session(connection), application=f"dmp-gateway {name}")
 
-    made: ConnectionPool[psycopg.Connection[Row]] = ConnectionPool(
+    made: ConnectionPool[BoundedConnection] = ConnectionPool(
         url,
+        connection_class=BoundedConnection,
         min_size=least,
         max_size=most,
         open=False,
         name=f"dmp-gateway {name}",
         kwargs={"autocommit": True, **_NETWORK},
         configure=prepare,
-        check=ConnectionPool.check_connection,
+        check=_check,
         reconnect_timeout=_RECONNECT_SECONDS,
     )
     made.open()
     return made
+
+
+def _check(connection: BoundedConnection) -> None:
+    """
+    Find out whether a connection still lives.
+
+    Raises:
+        psycopg.Error: it does not, or does not say so soon.
+    """
+    connection.answer_seconds = _CHECK_SECONDS
+    ConnectionPool.check_connection(connection)
+    connection.answer_seconds = ANSWER_SECONDS
 
 
 def require_durable(session: Session, url: str) -> None:

@@ -17,6 +17,12 @@ Request = tuple[str, Parameters]
 LOCK_TIMEOUT_MS: Final = 5_000
 STATEMENT_TIMEOUT_MS: Final = 30_000
 IDLE_IN_TRANSACTION_TIMEOUT_MS: Final = 30_000
+#: How soon the server notices that our machine is gone: in the middle of a statement's bytes (a COPY) nothing else ends its wait,
+#: and the locks are kept until then. Seconds, a number, milliseconds.
+_KEEPALIVE_IDLE: Final = 5
+_KEEPALIVE_INTERVAL: Final = 2
+_KEEPALIVE_COUNT: Final = 3
+_USER_TIMEOUT_MS: Final = 10_000
 
 
 #: The roles that the gateway takes where they are, and the statement that takes each: for writing, for reading, and for the
@@ -124,6 +130,10 @@ def configure(session: Session, *, application: str, role: str = "dmp_gateway_wr
             str(IDLE_IN_TRANSACTION_TIMEOUT_MS),
             application,
             "on" if role == "dmp_gateway_read" else "off",
+            str(_KEEPALIVE_IDLE),
+            str(_KEEPALIVE_INTERVAL),
+            str(_KEEPALIVE_COUNT),
+            str(_USER_TIMEOUT_MS),
         ),
     )
     usable = session.one("role_usable", {"role": role})

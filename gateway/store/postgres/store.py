@@ -22,21 +22,21 @@ from gateway.store.events import apply_event
 from gateway.store.identity import patient_of_ins
 from gateway.store.parking import park, review, set_aside
 from gateway.store.port import Parked, Transient
-from gateway.store.postgres.connection import pool
+from gateway.store.postgres.connection import ANSWER_SECONDS, BoundedConnection, pool
 from gateway.store.postgres.errors import Ambiguous, Contended, failed
 from gateway.store.postgres.locking import Key, Moved, beside, lock, lock_with
 from gateway.store.postgres.migrations import ready
 from gateway.store.postgres.notes import Notes
 from gateway.store.postgres.retention import retain
 from gateway.store.postgres.running import Running
-from gateway.store.postgres.session import LOCK_TIMEOUT_MS, Row, Session
+from gateway.store.postgres.session import LOCK_TIMEOUT_MS, Session
 from gateway.store.postgres.transaction import PostgresTransaction
 from gateway.store.rejections import note_rejection
 from gateway.store.retention import JobDone, Periods
 from gateway.telemetry import metrics, points
 
 _T = TypeVar("_T")
-_Pool = ConnectionPool[psycopg.Connection[Row]]
+_Pool = ConnectionPool[BoundedConnection]
 
 #: How often a transaction is begun again where another one was in the way; then the caller decides (D-9).
 _TRIES: Final = 5
@@ -44,6 +44,8 @@ _TRIES: Final = 5
 _PAUSE_SECONDS: Final = 0.05
 #: How long a connection is waited for.
 _CONNECTION_SECONDS: Final = 5.0
+#: What has a deadline waits so much longer for an answer: it was begun in time, and to know its end is worth it.
+_LATE_SECONDS: Final = 1.0
 
 #: Connections at once. Events have their own, so that no batch stands before them.
 _EVENT_CONNECTIONS: Final = 4
@@ -264,7 +266,7 @@ class PostgresStore:
         Repeating is harmless: the receipts of what was committed are found (D-6).
         """
         for left in reversed(range(_TRIES)):
-            seconds = _CONNECTION_SECONDS if deadline is None else min(_CONNECTION_SECONDS, self._remaining(deadline))
+            seconds = ANSWER_SECONDS if deadline is None else min(ANSWER_SECONDS, self._remaining(deadline) + _LATE_SECONDS)
             try:
                 return _transact(connections, run, seconds)
             except (Contended, Ambiguous, Moved) as failure:
@@ -276,13 +278,14 @@ class PostgresStore:
         raise AssertionError
 
 
-def _transact(connections: _Pool, run: Callable[[Session], _T], seconds: float) -> _T:
+def _transact(connections: _Pool, run: Callable[[Session], _T], answer_seconds: float) -> _T:
     try:
-        connection = connections.getconn(seconds)
+        connection = connections.getconn(min(_CONNECTION_SECONDS, answer_seconds))
     except PoolTimeout:
         raise Transient("no connection in time") from None
     except PoolClosed:
         raise Transient("the store is closed") from None
+    connection.answer_seconds = answer_seconds
     session = Session(connection)
     committing = False
     try:

@@ -13,7 +13,9 @@ ROLLBACK
 -- name: configure_session
 SELECT set_config('lock_timeout', %s, FALSE), set_config('statement_timeout', %s, FALSE),
        set_config('idle_in_transaction_session_timeout', %s, FALSE), set_config('application_name', %s, FALSE),
-       set_config('default_transaction_read_only', %s, FALSE)
+       set_config('default_transaction_read_only', %s, FALSE),
+       set_config('tcp_keepalives_idle', %s, FALSE), set_config('tcp_keepalives_interval', %s, FALSE),
+       set_config('tcp_keepalives_count', %s, FALSE), set_config('tcp_user_timeout', %s, FALSE)
 
 -- name: bound_waiting
 SELECT set_config('lock_timeout', %s, TRUE)
