@@ -147,8 +147,8 @@ class Setting(Model, frozen=True, kw_only=True):
 
 PREFIX: Final = "DMP_GATEWAY_"
 
-#: Variables with our prefix that are not settings: options of the command line, and a crash ordered by the proof.
-APART: Final = frozenset({"DMP_GATEWAY_KILL_AT", "DMP_GATEWAY_CONFIG", "DMP_GATEWAY_DATA"})
+#: Variables with our prefix that are not settings: options of the command line, and what the proof orders to go wrong.
+APART: Final = frozenset({"DMP_GATEWAY_KILL_AT", "DMP_GATEWAY_POISON", "DMP_GATEWAY_CONFIG", "DMP_GATEWAY_DATA"})
 
 #: Sections of the file, each a table of keys.
 SECTIONS: Final[dict[str, type[Model]]] = {

@@ -61,6 +61,7 @@ class Plan(NamedTuple):
 def plan(tx: Transaction, deposit: Deposit, facts: rules.Facts | None = None) -> Plan:
     """Decide a deposit on the rows under the lock; see `apply_deposit`."""
     reception, submission = deposit.reception, deposit.submission
+    points.carried(document.entry.type_code.code for document in submission.documents)
     patients = known_patients(tx, submission.identifiers)
     patient = patient_of_ins(submission.patient, tx.patient_of)
     points.reach("store.resolved")

@@ -16,6 +16,10 @@ class Transient(Exception):
     """The database is away, full or busy: keep the batch and try again (D-9). Its text names no value."""
 
 
+class Stalled(Transient):
+    """The database ended a transaction in which nothing was said for too long: the machine stood still, or a deposit did."""
+
+
 class StoreUnusable(Exception):
     """The record store cannot be opened or read; the text says which and why, for an operator, and never a value."""
 

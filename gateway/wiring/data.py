@@ -60,6 +60,7 @@ class DataDirectory:
         self.queue = self.path / "queue.db"
         self.keys = self.path / "keys"
         self.answers = self.path / "answers"
+        self.hands = self.path / "hands"
         self.lock = self.path / "gateway.lock"
 
     @property

@@ -37,6 +37,7 @@ from gateway.wiring.rooms import opened
 from gateway.wiring.upkeep import Upkeep, periods
 from gateway.wiring.verbs import Verbs
 from gateway.worker.consume import BatchLimits, Worker
+from gateway.worker.hands import Hands
 from gateway.worker.passing import record, store_outage
 
 #: How long a stop waits for what was fully received, and for the batch in hand.
@@ -80,6 +81,7 @@ class Gateway:
                 limit_messages=self._settings.queue.limit_messages, sealed_limit_bytes=self._settings.queue.sealed_limit_bytes
             )
             queue = EmbeddedQueue(self._directory.queue, rooms.keys, limits, unopened=unopened)
+            hands = Hands(self._directory.hands)
             away = store_outage()
             worker = Worker(
                 queue,
@@ -89,6 +91,7 @@ class Gateway:
                 unseal=lambda receipt, sealed: parked_open(rooms.keys, receipt, sealed),
                 passing=lambda: record(queue, rooms.store, away),
                 store_away=away,
+                hands=hands,
             )
             midnight = Midnight(
                 rooms.keys,
@@ -142,7 +145,8 @@ class Gateway:
                 verbs.stop()
                 await control.close()
                 await asyncio.to_thread(midnight.stop, DRAIN_SECONDS)
-                await asyncio.to_thread(worker.stop, DRAIN_SECONDS)
+                if await asyncio.to_thread(worker.stop, DRAIN_SECONDS):
+                    hands.close()
                 await asyncio.to_thread(upkeep.stop, DRAIN_SECONDS)
                 queue.close()
         events.GatewayStopped(reason="asked", seconds=time.monotonic() - begun).emit()
@@ -212,7 +216,9 @@ def worker_checks(worker: Worker) -> dict[str, Check]:
     """Return what must be so of a worker and of the store that it writes."""
 
     def works() -> str | None:
-        return None if worker.alive else "its thread ended: the log tells why"
+        if not worker.alive:
+            return "its thread ended: the log tells why"
+        return "it does not come back from a deposit" if worker.hangs else None
 
     def has_store() -> str | None:
         away = worker.away_since
@@ -234,7 +240,7 @@ def _show_lanes(queue: EmbeddedQueue, clock: Clock) -> None:
 
 
 def _pulse(worker: Worker, queue: EmbeddedQueue, door: MllpDoor) -> str | None:
-    if not worker.alive:
+    if not worker.alive or worker.hangs:
         return None
     problem = queue.problem() or ("the record store is away" if worker.away_since is not None else None)
     return f"MLLP {door.host}:{door.port}, {problem or 'at work'}"

@@ -36,12 +36,15 @@ from gateway.wiring.midnight import Midnight, erasable
 from gateway.wiring.outlet import Outlet
 from gateway.wiring.upkeep import Upkeep, periods
 from gateway.worker.consume import Worker
+from gateway.worker.hands import Hands
 from gateway.worker.passing import on_record, record, store_outage
 
 #: A worker whose store is away for so long ends: the broker gives its deliveries, in order, to one that may have a store.
 GIVE_BACK_SECONDS: Final = 20 * 60.0
 #: Exit status of one that gave back.
 GAVE_BACK: Final = 75
+#: Exit status of one whose worker did not come back from a deposit.
+HUNG: Final = 70
 
 _LOOK_SECONDS: Final = 1.0
 #: A main thread that has not looked for so long hangs.
@@ -120,6 +123,7 @@ class WorkerProcess:
                 serving = queue.serve(
                     self._clock, store.submit, store.note, passing=lambda passed: on_record(store, passed, away), last=last
                 )
+                hands = Hands(self._directory.hands)
                 worker = Worker(
                     queue,
                     store,
@@ -128,6 +132,7 @@ class WorkerProcess:
                     unseal=lambda receipt, sealed: parked_open(keys, receipt, sealed),
                     passing=lambda: record(queue, store, away),
                     store_away=away,
+                    hands=hands,
                 )
                 midnight = Midnight(keys, self._clock, queue, last, passed=store.lanes_passed, given_up=queue.give_up)
                 upkeep = Upkeep(store, periods(self._settings.retention), self._clock)
@@ -144,12 +149,13 @@ class WorkerProcess:
                     while not queue.connected(_LOOK_SECONDS) and not stop.is_set():
                         self._looked = time.monotonic()
                     ready(Working(pid=os.getpid(), worker=self._share.number + 1, of=self._share.of))
-                    self._watch(worker, stop)
+                    self._watch(worker, stop, hands)
                 finally:
                     self._outlet.close()
                     lookout.stop(DRAIN_SECONDS)
                     midnight.stop(DRAIN_SECONDS)
-                    worker.stop(DRAIN_SECONDS)
+                    if worker.stop(DRAIN_SECONDS):
+                        hands.close()
                     serving.stop()
                     upkeep.stop(DRAIN_SECONDS)
             finally:
@@ -193,11 +199,15 @@ class WorkerProcess:
 
         return look, unknown
 
-    def _watch(self, worker: Worker, stop: threading.Event) -> None:
-        """Wait for the end; give everything back where the store stays away (D-9)."""
+    def _watch(self, worker: Worker, stop: threading.Event, hands: Hands) -> None:
+        """Wait for the end; give everything back where the store stays away (D-9), end where the worker hangs (F16)."""
         while not stop.wait(_LOOK_SECONDS):
             self._looked = time.monotonic()
             away = worker.away_since
             if away is not None and time.monotonic() - away > GIVE_BACK_SECONDS:
                 events.StoreProblem(reason="gave_back").emit()
+                hands.close()  # no deposit is to blame
                 os._exit(GAVE_BACK)
+            if worker.hangs:
+                events.InternalError.of(TimeoutError(), reason="hangs").emit()
+                os._exit(HUNG)

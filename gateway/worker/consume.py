@@ -1,9 +1,10 @@
 """Take a batch, apply it, settle it: the way from the queue to the store (ARCHITECTURE.md, A message's way)."""
 
+import contextlib
 import itertools
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final, TypeVar
 
 from gateway.model.base import Model
@@ -12,16 +13,20 @@ from gateway.model.ports import Unavailable
 from gateway.model.submission import Deposit, Reception
 from gateway.model.verdict import Verdict
 from gateway.queue.port import Delivery, Queue
-from gateway.store.port import Parked, Store, Transient
+from gateway.store.port import Parked, Stalled, Store, Transient
 from gateway.telemetry import events, metrics
 from gateway.telemetry.event import located
 from gateway.telemetry.outage import Outage
+from gateway.worker.hands import DEATHS, Hands
 from gateway.worker.passing import store_outage
 
 _T = TypeVar("_T")
 
 #: Waits between two tries while the store is away, in seconds: the worker stays with its batch (D-9).
 RETRY_SECONDS: Final = (0.05, 0.2, 0.5, 1.0, 2.0, 5.0)
+
+#: A process whose worker applies the same for so long hangs: each statement of a store that answers, however slowly, ends sooner.
+HANGS_SECONDS: Final = 300.0
 
 #: While nothing arrives, what is parked is looked at so often, in seconds.
 REVIEW_SECONDS: Final = 0.5
@@ -30,6 +35,8 @@ _REVIEWS: Final = 4
 
 #: What is said of a parked deposit: the fault is ours.
 _CODE: Final = "INTERNAL"
+#: What is said of one that ended its worker, each time that it was tried: class and place, as of an exception.
+_DIED: Final = ("ProcessDied", f"{DEATHS} times")
 
 
 class BatchLimits(Model, frozen=True, kw_only=True):
@@ -52,6 +59,7 @@ class Worker:
         unseal: Opens what was parked under a receipt; raises where it cannot be opened here.
         stopping: What ends it, and what every pause waits on; None: one of its own.
         passing: Called between two batches, when nothing is in hand (`gateway.worker.passing`).
+        hands: Where it notes what it is about to apply, so that a deposit that ends its process is known by it; None: nowhere.
         store_away: Says that the store is away, for all of this process that write it; None: one of its own.
     """
 
@@ -65,9 +73,13 @@ class Worker:
         *,
         unseal: Callable[[str, bytes], Deposit],
         passing: Callable[[], object] = lambda: None,
+        hands: Hands | None = None,
         store_away: Outage | None = None,
     ) -> None:
         """Keep the rooms; `start` begins."""
+        self._hands = hands
+        #: Since when it applies what it holds now, `time.monotonic`; None between two tries.
+        self.applying_since: float | None = None
         self._queue = queue
         self._store = store
         self._seal = seal
@@ -93,6 +105,12 @@ class Worker:
     def alive(self) -> bool:
         """Whether its thread runs."""
         return self._thread.is_alive()
+
+    @property
+    def hangs(self) -> bool:
+        """Whether it is at the same transaction for longer than any takes: it will not come back by itself."""
+        since = self.applying_since
+        return since is not None and time.monotonic() - since > HANGS_SECONDS
 
     def stop(self, deadline_seconds: float) -> bool:
         """Finish the batch in hand and stop; what is not settled comes again. Returns whether it stopped in time."""
@@ -123,18 +141,43 @@ class Worker:
         if batch or not wait or self._unreviewed_seconds >= REVIEW_SECONDS:
             self._unreviewed_seconds = 0.0
             self._review()
-        while batch and not self._stopping.is_set():
-            try:
-                self.settle_batch(batch)
-                break
-            except Exception as failure:  # noqa: BLE001 - a lane without its worker would fill unseen
-                events.InternalError.of(failure, reason="worker").emit()
-                self._stopping.wait(RETRY_SECONDS[-1])
+        for group in self._apart(batch):
+            self._stay_with(group)
         try:
             self._passing()
         except Exception as failure:  # noqa: BLE001 - the lane goes on, and the markers are told again
             events.InternalError.of(failure, reason="passing").emit()
             self._stopping.wait(RETRY_SECONDS[0])
+
+    def _stay_with(self, batch: Sequence[Delivery]) -> None:
+        while not self._stopping.is_set():
+            try:
+                self.settle_batch(batch)
+            except Exception as failure:  # noqa: BLE001 - a lane without its worker would fill unseen
+                events.InternalError.of(failure, reason="worker").emit()
+                self._stopping.wait(RETRY_SECONDS[-1])
+            else:
+                return
+
+    def _apart(self, batch: Sequence[Delivery]) -> Iterator[Sequence[Delivery]]:
+        """Give a batch in parts, in order: what a process died at comes alone, so that another death accuses nobody else."""
+        deaths = self._deaths([delivery.receipt for delivery in batch])
+        for suspected, group in itertools.groupby(zip(batch, deaths, strict=True), key=lambda each: each[1] > 0):
+            together = [delivery for delivery, _ in group]
+            yield from ([each] for each in together) if suspected else (together,)
+
+    def _deaths(self, receipts: Sequence[str]) -> list[int]:
+        return self._hands.deaths(receipts) if self._hands is not None else [0 for _ in receipts]
+
+    @contextlib.contextmanager
+    def _holding(self, receipts: Sequence[str]) -> Iterator[None]:
+        """Be known as the one that is at these, until the end of the block or of the process."""
+        self.applying_since = time.monotonic()
+        try:
+            with self._hands.holding(receipts) if self._hands is not None and receipts else contextlib.nullcontext():
+                yield
+        finally:
+            self.applying_since = None
 
     def _review(self) -> None:
         """Judge again what is parked and whose patient's rights changed, before anything else is applied (D-7)."""
@@ -149,16 +192,21 @@ class Worker:
             self._stopping.wait(RETRY_SECONDS[0])
 
     def _review_one(self, receipt: str, sealed: bytes) -> None:
+        if self._deaths([receipt])[0] >= DEATHS:
+            self._set_aside(receipt, *_DIED)  # judged, it would end this process too
+            return
         try:
             deposit = self._unseal(receipt, sealed)
-            outcome = self._persist(lambda: self._store.review(deposit))
+            outcome = self._persist(lambda: self._store.review(deposit), holding=[receipt])
         except Exception as failure:  # noqa: BLE001 - its key is gone, or judging it fails as applying it did
-            error, place = located(failure)
-            events.ParkedUnjudged(receipt=receipt, error=error, place=place).emit()
-            self._persist(lambda: self._store.set_aside(receipt))
+            self._set_aside(receipt, *located(failure))
         else:
             if outcome is not None:
                 _tell(deposit.reception, outcome)
+
+    def _set_aside(self, receipt: str, error: str, place: str) -> None:
+        events.ParkedUnjudged(receipt=receipt, error=error, place=place).emit()
+        self._persist(lambda: self._store.set_aside(receipt))
 
     def settle_batch(self, batch: Sequence[Delivery]) -> None:
         """Apply and settle a batch; any verdict settles it, and one that cannot be applied is parked."""
@@ -177,13 +225,16 @@ class Worker:
 
     def _applied(self, batch: Sequence[Delivery]) -> list[tuple[Delivery, Outcome]]:
         """Apply in one transaction, in halves where one of them cannot be (D-13); empty if stopped while the store was away."""
-        deposits = [delivery.deposit for delivery in batch]
+        deposits, receipts = [delivery.deposit for delivery in batch], [delivery.receipt for delivery in batch]
+        if len(batch) == 1 and self._deaths(receipts)[0] >= DEATHS:
+            return self._parked(batch[0], *_DIED)
         begun = time.monotonic()
         try:
-            outcomes = self._persist(lambda: self._store.apply(deposits))
+            outcomes = self._persist(lambda: self._store.apply(deposits), holding=receipts)
         except Exception as failure:  # noqa: BLE001 - whatever it is, it must not stop the lane
             if len(batch) == 1:
-                return self._parked(batch[0], failure)
+                # The class and line of the failure: never its text, which may hold values.
+                return self._parked(batch[0], *located(failure))
             middle = len(batch) // 2
             first = self._applied(batch[:middle])
             if len(first) < middle:  # stopped: nothing may be applied, or acknowledged, ahead of what is left
@@ -194,10 +245,8 @@ class Worker:
         events.BatchApplied(submissions=len(batch), seconds=time.monotonic() - begun).emit()
         return list(zip(batch, outcomes, strict=True))
 
-    def _parked(self, delivery: Delivery, failure: Exception) -> list[tuple[Delivery, Outcome]]:
+    def _parked(self, delivery: Delivery, error: str, place: str) -> list[tuple[Delivery, Outcome]]:
         submission, reception = delivery.deposit.submission, delivery.deposit.reception
-        # The class and line of the failure: never its text, which may hold values.
-        error, place = located(failure)
 
         def park() -> Outcome:
             try:
@@ -225,12 +274,16 @@ class Worker:
         ).emit()
         return [(delivery, outcome)]
 
-    def _persist(self, call: Callable[[], _T]) -> _T | None:
-        """Call until the store answers (D-9); None if the worker is stopped while it is away."""
+    def _persist(self, call: Callable[[], _T], holding: Sequence[str] = ()) -> _T | None:
+        """Call until the store answers (D-9), known to be at what it holds; None if the worker is stopped while it is away."""
         for attempt in itertools.count():
             try:
-                result = call()
+                with self._holding(holding):
+                    result = call()
             except Transient as failure:
+                # Said of a batch, it is about one of them; of one alone it may be a machine that stood still, thrice it is not.
+                if isinstance(failure, Stalled) and (len(holding) > 1 or (holding and attempt + 1 >= DEATHS)):
+                    raise
                 reason = events.reason_of(str(failure))
                 metrics.APPLY_RETRIES.labels(reason).inc()
                 self._store_away.away(events.StoreProblem(reason=reason))

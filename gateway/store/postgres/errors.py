@@ -11,7 +11,7 @@ from typing import Final
 
 import psycopg
 
-from gateway.store.port import Transient
+from gateway.store.port import Stalled, Transient
 
 
 class Fate(enum.StrEnum):
@@ -62,6 +62,9 @@ FATES: Final = MappingProxyType(
 
 #: Another transaction was in the way: worth another try at once.
 CONTENTION: Final = frozenset({"40001", "40P01", "55P03"})
+
+#: The server ended a transaction in which the gateway said nothing for too long.
+STALLED: Final = frozenset({"25P03", "25P04"})
 
 #: Somebody else committed the same receipt, patient or statement meanwhile: what they wrote is seen by another try.
 OURS: Final = frozenset({"receipt_pkey", "identifier_pkey", "statement_id_key", "source_form_pkey", "refusal_pkey"})
@@ -158,5 +161,7 @@ def failed(failure: psycopg.Error, *, committing: bool = False) -> Exception:
             return NotApplicable(text)
         case Fate.TRANSIENT if failure.sqlstate in CONTENTION or failure.sqlstate == "23505":
             return Contended(text)
+        case Fate.TRANSIENT if failure.sqlstate in STALLED:
+            return Stalled(text)
         case _:
             return Transient(text)

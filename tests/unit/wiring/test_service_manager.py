@@ -148,8 +148,8 @@ def test_a_worker_without_its_thread_or_whose_main_thread_hangs_is_not_at_work()
 
 
 def test_an_embedded_gateway_without_its_worker_is_not_at_work() -> None:
-    def pulse(*, alive: bool, problem: str | None = None, away: float | None = None) -> str | None:
-        worker = SimpleNamespace(alive=alive, away_since=away)
+    def pulse(*, alive: bool, problem: str | None = None, away: float | None = None, hangs: bool = False) -> str | None:
+        worker = SimpleNamespace(alive=alive, away_since=away, hangs=hangs)
         door = SimpleNamespace(host="127.0.0.1", port=2575)
         return gateway._pulse(worker, SimpleNamespace(problem=lambda: problem), door)
 
@@ -157,3 +157,4 @@ def test_an_embedded_gateway_without_its_worker_is_not_at_work() -> None:
     assert pulse(alive=True, problem="disk full") == "MLLP 127.0.0.1:2575, disk full"
     assert pulse(alive=True, away=1.0) == "MLLP 127.0.0.1:2575, the record store is away"
     assert pulse(alive=False, problem="disk full") is None
+    assert pulse(alive=True, hangs=True) is None
