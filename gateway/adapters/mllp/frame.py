@@ -27,7 +27,6 @@ END: Final = b"\x1c\r"
 _FS: Final = 0x1C
 _CR: Final = 0x0D
 _VT: Final = 0x0B
-_MARK: Final = re.compile(rb"[\x0b\x1c]")
 _NOT_BLANK: Final = re.compile(rb"[^\r\n \t]")
 
 #: How much of a frame that cannot be taken is kept, to find its MSH segment.
@@ -150,20 +149,22 @@ class FrameReader:
         return first.end()
 
     def _read(self, data: bytes, position: int, found: list[Frame | FrameError]) -> int:
-        mark = _MARK.search(data, position)
-        stop = len(data) if mark is None else mark.start()
+        # Two searches of the library walk ten times as fast as one for a class of bytes.
+        end = data.find(_FS, position)
+        begin = data.find(_VT, position, len(data) if end < 0 else end)
+        stop = next((at for at in (begin, end) if at >= 0), len(data))
         if len(self._payload) + stop - position > self._limit:
             self._payload += data[position : position + self._limit + 1 - len(self._payload)]
             found.append(self._error(Fault.TOO_LARGE))
             return stop
         self._payload += data[position:stop]
-        if mark is None:
+        if stop == len(data):
             return stop
-        if data[stop] == _FS:
+        if begin < 0:
             self._state = _State.ENDING
         else:
             found.append(self._error(Fault.TRUNCATED))
-        return mark.end()
+        return stop + 1
 
     def _end(self, data: bytes, position: int, found: list[Frame | FrameError]) -> int:
         byte = data[position]

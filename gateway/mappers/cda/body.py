@@ -1,6 +1,7 @@
 """The body of a CDA: its level, and the file that a level-1 document encloses."""
 
 import binascii
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -138,8 +139,11 @@ def _content(text: Node, findings: Findings) -> bytes | None:
         return None
     if text.get("representation") != "B64":
         return written.encode()
+    encoded = written.encode()
     try:
-        return binascii.a2b_base64(written.encode().translate(None, _WHITE_SPACE), strict_mode=True)
+        with contextlib.suppress(binascii.Error):  # in one line: what most write
+            return binascii.a2b_base64(encoded, strict_mode=True)
+        return binascii.a2b_base64(encoded.translate(None, _WHITE_SPACE), strict_mode=True)
     except binascii.Error:
         findings.error("BASE64_INVALID", findings.place(text), "nonXMLBody/text")
         return None

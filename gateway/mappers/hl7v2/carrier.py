@@ -70,6 +70,9 @@ def decode(raw: bytes, escape: bytes = b"\\") -> Decoded:
         NotBase64: A byte stands there that is neither of the alphabet nor a line end (plain or escaped) nor a space, padding
             is not at the end or longer than two, or the last group has one character only.
     """
+    usual = _usual(raw) if not escape or escape not in raw else None
+    if usual is not None:
+        return usual
     text = raw
     if escape and escape in text:
         text = _line_ends(escape).sub(b"", text)
@@ -126,6 +129,19 @@ def restore(parts: Sequence[bytes], carriers: Sequence[Carrier]) -> bytes:
         taken += carrier.end - carrier.start
     pieces.append(rest[at:])
     return b"".join(pieces)
+
+
+def _usual(raw: bytes) -> Decoded | None:
+    """Return what a text stands for that is canonical base64 and nothing else, walked over once; None: it is to be looked at."""
+    try:
+        content = binascii.a2b_base64(raw, strict_mode=True)
+    except binascii.Error:
+        return None
+    # With as many characters as the content asks for, none was passed over; only the last group can be written in several ways.
+    last = content[-(len(content) % 3 or 3) :]
+    if len(raw) != (len(content) + 2) // 3 * 4 or binascii.b2a_base64(last, newline=False) != raw[-4:]:
+        return None
+    return Decoded(content, -len(content) % 3)
 
 
 def _encode(content: bytes) -> bytes:

@@ -68,8 +68,11 @@ class FlagsReading:
 
 def is_flag(obx: Segment) -> bool:
     """Tell whether an OBX belongs to the flags: by its system, or by a known code without system (older forms)."""
-    system, code = value(obx, 3, 3), _code(obx)
-    return system == SYSTEM or code in IGNORED or (system is None and code in _KNOWN)
+    system = value(obx, 3, 3)
+    if system == SYSTEM:
+        return True
+    code = _code(obx)
+    return code in IGNORED or (system is None and code in _KNOWN)
 
 
 def read(message: Message, written: Iterable[Segment], act: Act | None, findings: Findings) -> FlagsReading:

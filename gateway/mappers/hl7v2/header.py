@@ -1,6 +1,7 @@
 """The MSH segment: who sends what, in which version and character set."""
 
 import contextlib
+import functools
 import hashlib
 import unicodedata
 from collections.abc import Callable, Mapping
@@ -24,6 +25,8 @@ _FIELDS: Final = 22
 
 #: An MSH segment, and what stands before it, has no more bytes: whoever sends, no more is looked at to know it.
 HEAD_BYTES: Final = 16 * 1024
+#: As many of them are kept, cut: those of the messages that are read at the moment.
+_HEADS: Final = 16
 #: Source: HL7 v2.7, MSH-10.
 LONGEST_CONTROL_ID: Final = 199
 #: A field this short is read whole.
@@ -192,7 +195,13 @@ def _head(payload: bytes) -> Segment | None:
         codec = charset.CHARSETS[charset.LATIN9]
     else:
         codec = charset.CHARSETS[charset.UTF8]
-    return Message.read(payload[: start + len(line)], codec, _UNLIMITED).header
+    return _read_head(payload[: start + len(line)], codec)
+
+
+@functools.lru_cache(maxsize=_HEADS)
+def _read_head(head: bytes, codec: str) -> Segment:
+    """Return an MSH segment, cut once for all who ask for it: to know who sends, to hash, to read the rest."""
+    return Message.read(head, codec, _UNLIMITED).header
 
 
 def _head_or_none(payload: bytes) -> Segment | None:

@@ -236,8 +236,11 @@ class Segment(msgspec.Struct, frozen=True, eq=False):
             cell -= 1
         if not 0 < cell < len(self.cells):
             return ""
+        raw = self.cells[cell]
+        if not raw:
+            return ""
         dialect = self.dialect
-        raw = part(self.cells[cell], dialect.repetition, repetition)
+        raw = part(raw, dialect.repetition, repetition)
         raw = raw and part(raw, dialect.component, component)
         raw = raw and part(raw, dialect.subcomponent, subcomponent)
         return _text(self, raw, (field, repetition, component, subcomponent)) if raw else ""

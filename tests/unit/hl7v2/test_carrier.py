@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.mappers.hl7v2 import carrier
 from gateway.mappers.hl7v2.carrier import Carried, NotBase64, cut, decode, restore
 
 BLANKS = (b"\r", b"\n", b" ", b"\\.br\\", b"\\X0D\\", b"\\X0A\\", b"\\X0D0A\\", b"\\X0d0a\\")
@@ -89,3 +90,18 @@ def test_what_was_cut_out_is_put_back_byte_for_byte(head: bytes, parts: list[tup
     assert cut_parts[1:] == tuple(content for content, *_ in parts)
     assert len(cut_parts[0]) == len(payload) - sum(one.end - one.start for one in carriers)
     assert [one.part for one in carriers] == [n for n, part in enumerate(parts, 1) if not part[2]]
+
+
+@pytest.mark.parametrize("text", [b"AAAA=", b"AAAA====", b"AAA=AAAA", b"Zh==", b"Zg=", b"Zg", b"Z g=", b"Zg\r\n", b"A", b"===="])
+def test_only_canonical_base64_takes_the_short_way(text: bytes) -> None:
+    assert carrier._usual(text) is None
+
+
+@pytest.mark.parametrize("content", [b"", b"f", b"fo", b"foo", b"foobar", bytes(1000)])
+def test_canonical_base64_is_walked_over_once(content: bytes) -> None:
+    text = base64.b64encode(content)
+    assert carrier._usual(text) == carrier.Decoded(content, text.count(b"="))
+
+
+def test_an_escape_character_of_the_alphabet_is_read_as_an_escape_first() -> None:
+    assert decode(b"+X0D+AAAA", b"+").content == bytes(3)
