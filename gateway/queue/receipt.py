@@ -23,6 +23,8 @@ _MAC_BYTES: Final = 5
 _MAC_DIGITS: Final = 8
 _SOURCE: Final = re.compile(r"[A-Za-z0-9._~-]{1,100}", re.ASCII)
 _FORM: Final = re.compile(rf"([{_ALPHABET}]{{10}})[{_ALPHABET}]{{12}}-([A-Za-z0-9._~-]{{1,100}})-([{_ALPHABET}]{{8}})", re.ASCII)
+#: What stands for an id that may not be told.
+NO_RECEIPT: Final = "(no receipt)"
 #: An id as far as a log line may show it, whoever wrote it.
 _SHOWN: Final = re.compile(r"[A-Za-z0-9._~-]{1,160}", re.ASCII)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -39,7 +41,7 @@ class ReceiptParts(Model, frozen=True, kw_only=True):
 
 def shown(receipt: str) -> str:
     """Return a receipt id that came from outside as it may be told: one that has not the form of an id is not repeated."""
-    return receipt if _SHOWN.fullmatch(receipt) else "(no receipt)"
+    return receipt if _SHOWN.fullmatch(receipt) else NO_RECEIPT
 
 
 class MacReceipts:

@@ -163,6 +163,8 @@ class QueueProblem(Event, frozen=True, kw_only=True):
     place: str | None = None
     #: `door`, or `worker` and its number.
     role: str | None = None
+    #: The deposit that cannot be opened.
+    receipt: str | None = None
 
 
 class QueueRecovered(Event, frozen=True, kw_only=True):

@@ -21,6 +21,7 @@ from gateway.queue.embedded.queue import EmbeddedQueue
 from gateway.queue.embedded.queue import Settings as QueueLimits
 from gateway.queue.keys import Keys, Ring
 from gateway.queue.port import Delivery
+from gateway.queue.receipt import NO_RECEIPT
 from gateway.queue.seal import open_sealed, seal
 from gateway.queue.wire import decode, encode
 from gateway.store.port import Store
@@ -190,7 +191,7 @@ def mllp_spec(settings: Settings, *, reuse_port: bool = False) -> Spec:
 
 def unopened(receipt: str, reason: str) -> None:
     """Say by id which deposit stays queued unopened."""
-    events.QueueProblem(reason="unopened", error=reason, place=receipt).emit()
+    events.QueueProblem(reason="unopened", error=reason, receipt=None if receipt == NO_RECEIPT else receipt).emit()
 
 
 def parked_seal(keys: Keys, delivery: Delivery) -> bytes:
