@@ -19,7 +19,6 @@ import pwd
 import random
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -34,6 +33,7 @@ from psycopg import sql
 
 from gateway.store.postgres.migrations import migrate
 from gateway.store.postgres.session import ROLES
+from tests.harness.ports import free_ports
 
 _HOW: Final = (
     "the tests need PostgreSQL's server programs (initdb, postgres), version 13 or later; they start a server of their own and "
@@ -222,7 +222,7 @@ class Cluster(Server):
         user = _unprivileged_user()
         sweep()
         self._home = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-{_began(os.getpid())}-"))
-        self.port = _free_port()
+        (self.port,) = free_ports(1)
         self._settings = {**_SETTINGS, **(settings or {}), "port": self.port}
         data = (disk or self._home) / "data"
         apart = [] if wal is None else [f"--waldir={wal / 'wal'}"]
@@ -424,12 +424,6 @@ def _unprivileged_user() -> pwd.struct_passwd | None:
         with contextlib.suppress(KeyError):
             return pwd.getpwnam(name)
     raise ServerMissing(f"{getpass.getuser()} needs an unprivileged user (postgres or nobody) to run a test server")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def main() -> int:
