@@ -96,7 +96,7 @@ def _refusal_remembered(patch: pytest.MonkeyPatch) -> None:
 
 
 def _culprit_dropped(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Worker, "_parked", lambda _, each, __: [(each, Outcome(verdict=Verdict.PARKED, receipt=each.receipt))])
+    patch.setattr(Worker, "_parked", lambda _, each, *__: [(each, Outcome(verdict=Verdict.PARKED, receipt=each.receipt))])
 
 
 def _given_back(patch: pytest.MonkeyPatch) -> None:
