@@ -19,12 +19,17 @@ from tests.harness.door import Door
 _SECONDS = 30.0
 
 
-def processes(data: Path) -> dict[str, int]:
-    """Return the pid of each process of a running gateway by its role."""
+def children(data: Path) -> list[tuple[str, int]]:
+    """Return role and pid of each process of a running gateway, without its supervisor."""
     owner = DataDirectory(data).owner()
     assert owner is not None
     status = msgspec.json.decode(ask(owner.socket, Request(verb="status")).result)
-    return {each["role"]: each["pid"] for each in status["processes"]}
+    return [(each["role"], each["pid"]) for each in status["processes"] if each["pid"]]
+
+
+def processes(data: Path) -> dict[str, int]:
+    """Return the pid of each process of a running gateway by its role; of several doors, the last."""
+    return dict(children(data))
 
 
 class BrokerDoor(Door):

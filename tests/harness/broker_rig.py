@@ -5,9 +5,11 @@ import random
 import signal
 import time
 from contextlib import suppress
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+import psycopg
 from click.testing import CliRunner
 
 from gateway.cli.main import main
@@ -16,7 +18,7 @@ from gateway.queue.rabbitmq.setup import BrokerUnusable, counts
 from gateway.wiring.clock import SystemClock
 from gateway.wiring.data import DataDirectory
 from tests.harness import holding
-from tests.harness.broker_door import processes
+from tests.harness.broker_door import children
 from tests.harness.cutting import Cutting
 from tests.harness.judge import sent_of
 from tests.harness.ledger import read
@@ -33,6 +35,16 @@ _LATE_SECONDS: Final = 0.5
 _ANSWER_SECONDS: Final = 11.0
 
 
+class _DaysAgo:
+    """A clock of some days before now."""
+
+    def __init__(self, days: int) -> None:
+        self._days = timedelta(days=days)
+
+    def now(self) -> datetime:
+        return SystemClock().now() - self._days
+
+
 class BrokerRig(Rig):
     """
     Everything of one run over a broker.
@@ -43,10 +55,25 @@ class BrokerRig(Rig):
         database: The record, empty.
         doors: How many MLLP processes.
         workers: How many workers.
+        environment: More variables of its processes.
+        patience: How many times longer than promised the first AA may take: a test beside others says more than 1.
+        key_days: How old the oldest key is: with more than a day there are markers to publish and keys to erase.
     """
 
-    def __init__(self, folder: Path, node: Node, database: str, *, doors: int = 1, workers: int = 2) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        node: Node,
+        database: str,
+        *,
+        doors: int = 1,
+        workers: int = 2,
+        environment: dict[str, str] | None = None,
+        patience: float = 1.0,
+        key_days: int = 0,
+    ) -> None:
         self.node = node
+        self._patience = patience
         #: Between gateway and broker.
         self.line = Cutting(node.port)
         self._amqp = f"amqp://guest:guest@127.0.0.1:{self.line.port}/%2F"
@@ -54,11 +81,12 @@ class BrokerRig(Rig):
             "AMQP_URL": self._amqp,
             "DMP_GATEWAY_PROCESSES_DOORS": str(doors),
             "DMP_GATEWAY_PROCESSES_WORKERS": str(workers),
+            **(environment or {}),
         }
         super().__init__(folder, environment=environment, database=database)
         self.partitioned = True
         self.data.mkdir(mode=0o700)
-        initialise(DataDirectory(self.data).keys, SystemClock())
+        initialise(DataDirectory(self.data).keys, _DaysAgo(key_days))
         #: When the broker went away, when it was started, when it took connections again: seconds since the epoch.
         self.absences: list[tuple[float, float, float]] = []
 
@@ -75,9 +103,21 @@ class BrokerRig(Rig):
 
     def kill_one(self, chance: random.Random) -> None:
         """`kill -9` a door or a worker; the supervisor starts it again."""
+        pids = self.pids()
+        if pids:
+            self.signal(chance.choice(pids), signal.SIGKILL)
+            self.kills += 1
+
+    def pids(self, role: str = "") -> list[int]:
+        """Return the processes of a role (`mllp`, `worker`), of all if none is named; those that are being started again too."""
+        with suppress(OSError, ValueError):
+            return [pid for each, pid in children(self.data) if each.startswith(role)]
+        return []
+
+    def signal(self, pid: int, number: int) -> None:
+        """Send a signal to one of its processes."""
         with suppress(ProcessLookupError):
-            os.kill(chance.choice(sorted(processes(self.data).values())), signal.SIGKILL)
-        self.kills += 1
+            os.kill(pid, number)
 
     def lose_broker(self, *, kill: bool, seconds: float = 0.0) -> None:
         """Let the broker die, or stop in order; start it again after a while, and wait until it takes connections."""
@@ -90,15 +130,36 @@ class BrokerRig(Rig):
 
     def wait_accepted(self, load: Load, seconds: float = RECOVERY_SECONDS) -> None:
         """Wait for another AA, from now on: kept as a recovery, or as too slow."""
-        begun = time.time()
+        begun, seconds = time.time(), seconds * self._patience
         while time.time() < begun + seconds and load.alive:
             if load.accepted_at > begun:
                 self.recoveries.append(load.accepted_at - begun)
                 return
             time.sleep(0.005)
-        self.slow.append(f"no AA for {seconds:.0f} s after the broker took connections again")
+        self.slow.append(f"no AA for {seconds:.0f} s after what was away was there again")
 
-    def drained(self, seconds: float = DRAIN_SECONDS) -> bool:
+    def wait_written(self, load: Load, seconds: float = RECOVERY_SECONDS) -> None:
+        """Wait until something is written to the database again: kept as a recovery, or as too slow."""
+        begun, seconds, before = time.monotonic(), seconds * self._patience, None
+        while time.monotonic() < begun + seconds and load.alive:
+            # Who asks is cut off as the gateway is.
+            with suppress(psycopg.OperationalError), holding.queried(self.data, self.database) as rows:
+                ((there,),) = (row.values() for row in rows("SELECT count(*) FROM receipt"))
+                before = there if before is None else before
+                if there > before:
+                    self.recoveries.append(time.monotonic() - begun)
+                    return
+            time.sleep(0.02)
+        self.slow.append(f"nothing was written for {seconds:.0f} s after the database was there again")
+
+    def unsettled(self, until: float) -> int:
+        """Return how many deposits and events answered AA before an instant (seconds since the epoch) have no outcome yet."""
+        messages, _ = sent_of(self.ledgers)
+        told = {receipt for sent in messages.values() for receipt, at in sent.accepted if at < until}
+        with holding.queried(self.data, self.database) as rows:
+            return len(told - {row["id"] for row in rows("SELECT id FROM receipt")})
+
+    def drained(self, seconds: float = 2 * DRAIN_SECONDS) -> bool:
         """Wait until the lanes are empty and whatever was answered AA has its outcome; return whether that came in time."""
         messages, _ = sent_of(self.ledgers)
         told = {receipt for sent in messages.values() for receipt, _ in sent.accepted}
@@ -121,9 +182,9 @@ class BrokerRig(Rig):
                     sent = line
                     continue
                 away = any(gone <= sent["at"] < begun for gone, begun, _ in self.absences)
-                if line["event"] == "answer" and away and line["at"] - sent["at"] > _ANSWER_SECONDS:
+                if line["event"] == "answer" and away and line["at"] - sent["at"] > _ANSWER_SECONDS * self._patience:
                     wrong.append(f"{line['id']}: answered after {line['at'] - sent['at']:.1f} s without a broker")
-                late = any(gone + _LATE_SECONDS < line["at"] < begun for gone, begun, _ in self.absences)
+                late = any(gone + _LATE_SECONDS * self._patience < line["at"] < begun for gone, begun, _ in self.absences)
                 if line["event"] == "answer" and line["code"] == "AA" and late:
                     wrong.append(f"{line['id']}: answered AA without a broker")
         return wrong

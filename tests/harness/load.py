@@ -172,6 +172,10 @@ class Load:
     def finish(self, seconds: float = 60.0) -> None:
         """Take no new strand, finish those begun, wait for the end."""
         self._finishing.set()
+        self.join(seconds)
+
+    def join(self, seconds: float) -> None:
+        """Wait until there are no more strands."""
         limit = time.monotonic() + seconds
         for thread in self._threads:
             thread.join(max(0.0, limit - time.monotonic()))

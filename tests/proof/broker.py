@@ -13,12 +13,15 @@ from typing import Final
 
 from tests.harness import postgres, rabbitmq
 from tests.harness.broker_rig import BrokerRig
+from tests.harness.broker_stack import stack
 from tests.harness.load import Load
-from tests.harness.traffic import Traffic
 from tests.proof.line import Line, Run
 
 #: Where in a frame of AMQP a line is cut: at its type, in channel and size, in its body; then anywhere.
 _CLASSES: Final = (0, 1, 3, 6, 8, 12)
+
+#: The long absence of F5.
+_LONG_SECONDS: Final = 300.0
 
 #: What happens to a gateway under load.
 Trouble = Callable[[BrokerRig, Load, random.Random], None]
@@ -50,7 +53,7 @@ def away(seconds: float) -> Trouble:
     def happens(rig: BrokerRig, load: Load, _chance: random.Random) -> None:
         rig.lose_broker(kill=True, seconds=seconds)
         rig.wait_accepted(load)
-        time.sleep(seconds / 5)
+        time.sleep(min(10.0, seconds / 5))
 
     return happens
 
@@ -75,6 +78,7 @@ def troubled(
     connections: int = 16,
     doors: int = 2,
     workers: int = 2,
+    patience: float = 1.0,
     until: float = 0.0,
 ) -> Run:
     """
@@ -88,49 +92,25 @@ def troubled(
         connections: How many send.
         doors: How many MLLP processes.
         workers: How many workers.
+        patience: How many times longer than promised a recovery or an answer may take.
         until: `time.monotonic` at which to stop early; 0 for never.
     """
-    begun, chance = time.monotonic(), random.Random(seed)
-    traffic = Traffic(seed, people=chance.randint(10, 20))
-    own = None if node else rabbitmq.Node()
-    broker, server = node or own, postgres.shared()
-    assert broker is not None
-    broker.empty()
-    database = server.lend(clean=False)
-    rig = BrokerRig(folder, broker, database, doors=doors, workers=workers)
-    happened = 0
-    try:
-        rig.open_records(traffic.patients)
-        load = Load(traffic.strand, rig.ledgers, connections=connections)
-        rig.start()
-        load.start(rig.gateway.port)
-        load.wait_heard(rig.gateway.port, 30)
+    server = postgres.shared()
+    with stack(
+        folder, seed, node=node, server=server, doors=doors, workers=workers, connections=connections, patience=patience
+    ) as made:
+        made.start()
         for trouble in troubles:
-            trouble(rig, load, chance)
-            happened += 1
+            trouble(made.rig, made.load, made.chance)
+            made.faults += 1
             if until and time.monotonic() > until:
                 break
         time.sleep(0.3)
-        load.finish()
-        found = rig.judged()
-        run = Run(
-            judgement=found,
-            kills=rig.kills,
-            faults=happened,
-            recoveries=rig.recoveries,
-            failures=[*load.failures, *rig.answered_wrong()],
-            seconds=time.monotonic() - begun,
-        )
-        if rig.absences and not rig.refused_meanwhile():
+        run = made.judged()
+        run.failures += made.rig.answered_wrong()
+        if made.rig.absences and not made.rig.refused_meanwhile():
             run.failures.append("nobody was answered AR while the broker was away: nothing was tried")
         return run
-    finally:
-        rig.close()
-        server.give_back(database, thoroughly=False)
-        if own is not None:
-            own.close()
-        else:
-            broker.empty()
 
 
 def _many(trouble: Trouble, seconds: float, most: int) -> Callable[[Path, int, int, float], Run]:
@@ -166,14 +146,22 @@ LINES: Final = (
     ),
     Line(
         name="F5",
-        what="the broker away: AR within 10 s and no AA meanwhile, then it goes on (20 s; 5 min in every eighth run)",
+        what="the broker away for 20 s: AR within 10 s and no AA meanwhile, then it goes on",
         unit="absences",
-        night=3,
+        night=20,
         share=1,
         least_seconds=70,
-        run=lambda folder, seed, number, end: troubled(
-            folder, seed, [away(300 if number % 8 == 7 and end > time.monotonic() + 400 else 20)]
-        ),
+        run=lambda folder, seed, _number, _end: troubled(folder, seed, [away(20)]),
+        units=lambda run: run.faults,
+    ),
+    Line(
+        name="ABSENCES",
+        what="F5 in full: the broker away for 5 min, with everything that F5 asks",
+        unit="absences of 5 min",
+        night=3,
+        share=1,
+        least_seconds=_LONG_SECONDS + 150,
+        run=lambda folder, seed, _number, _end: troubled(folder, seed, [away(_LONG_SECONDS)]),
         units=lambda run: run.faults,
     ),
     Line(
