@@ -1,6 +1,7 @@
 """A point in time as it was written: precision and zone are kept, nothing is padded (D-21)."""
 
 import enum
+import functools
 import re
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Final, Self
@@ -45,6 +46,9 @@ _ISO: Final = re.compile(
 _FIRST_YEAR: Final = 1000
 
 _ORDER: Final = tuple(Precision)
+
+#: How many values are kept with the instants that they mean.
+_KEPT: Final = 4096
 
 #: Month, day, hour, minute and second of the first instant of a year.
 _FIRST: Final = (1, 1, 0, 0, 0)
@@ -115,7 +119,7 @@ class When(Model, frozen=True, kw_only=True):
     @property
     def start(self) -> datetime:
         """The first instant that the written value can mean, aware, in UTC."""
-        return self._local().astimezone(UTC)
+        return _start(self.iso)
 
     @property
     def end(self) -> datetime:
@@ -124,40 +128,54 @@ class When(Model, frozen=True, kw_only=True):
 
         From the second on it is the instant itself.
         """
-        local = self._local()
-        try:
-            match self.precision:
-                case Precision.YEAR:
-                    ended = local.replace(year=local.year + 1)
-                case Precision.MONTH:
-                    ended = (local + timedelta(days=31)).replace(day=1)
-                case Precision.DAY:
-                    ended = local + timedelta(days=1)
-                case Precision.HOUR:
-                    ended = local.astimezone(UTC) + timedelta(hours=1)
-                case Precision.MINUTE:
-                    ended = local.astimezone(UTC) + timedelta(minutes=1)
-                case _:
-                    ended = local
-            return ended.astimezone(UTC)
-        except (OverflowError, ValueError):
-            return datetime.max.replace(tzinfo=UTC)
+        return _end(self.iso, self.precision)
 
     @property
     def day(self) -> str | None:
         """The day as ``YYYY-MM-DD`` where at least a day was written."""
         return self.iso[:10] if len(self.iso) >= 10 else None
 
-    def _local(self) -> datetime:
-        match = _ISO.fullmatch(self.iso)
-        if match is None:  # a value built without `read`
-            message = "not ISO 8601 cut at a precision"
-            raise ValueError(message)
-        parts = match.groups()
-        numbers = [int(part) for part in parts[:6] if part is not None]
-        micro = int(((parts[6] or "") + "000000")[:6])
-        zone = PARIS if parts[7] is None else timezone(_offset(parts[7].replace(":", "")))
-        return _naive(numbers).replace(microsecond=micro, tzinfo=zone)
+
+# A statement's date is compared with those of many others, again and again.
+
+
+@functools.lru_cache(_KEPT)
+def _start(iso: str) -> datetime:
+    return _local(iso).astimezone(UTC)
+
+
+@functools.lru_cache(_KEPT)
+def _end(iso: str, precision: Precision) -> datetime:
+    local = _local(iso)
+    try:
+        match precision:
+            case Precision.YEAR:
+                ended = local.replace(year=local.year + 1)
+            case Precision.MONTH:
+                ended = (local + timedelta(days=31)).replace(day=1)
+            case Precision.DAY:
+                ended = local + timedelta(days=1)
+            case Precision.HOUR:
+                ended = local.astimezone(UTC) + timedelta(hours=1)
+            case Precision.MINUTE:
+                ended = local.astimezone(UTC) + timedelta(minutes=1)
+            case _:
+                ended = local
+        return ended.astimezone(UTC)
+    except (OverflowError, ValueError):
+        return datetime.max.replace(tzinfo=UTC)
+
+
+def _local(iso: str) -> datetime:
+    match = _ISO.fullmatch(iso)
+    if match is None:  # a value built without `read`
+        message = "not ISO 8601 cut at a precision"
+        raise ValueError(message)
+    parts = match.groups()
+    numbers = [int(part) for part in parts[:6] if part is not None]
+    micro = int(((parts[6] or "") + "000000")[:6])
+    zone = PARIS if parts[7] is None else timezone(_offset(parts[7].replace(":", "")))
+    return _naive(numbers).replace(microsecond=micro, tzinfo=zone)
 
 
 def _naive(numbers: list[int]) -> datetime:

@@ -168,45 +168,62 @@ def standing(statements: Iterable[Held], now: datetime, ended: Collection[Visit]
     Source: D-3; O-1, O-2, O-5, O-16.
     """
     every = tuple(statements)
-    effective = [held for held in every if _opposes(held) or _instant(held) <= now]
-    series: dict[_Series, list[Held]] = defaultdict(list)
-    for held in effective:
-        series[_series(held.statement)].append(held)
-    allowances = sorted((held for held in effective if not _opposes(held)), key=order_key, reverse=True)
+    effective = [placed for placed in map(_placed, every) if placed.opposes or placed.key[0] <= now]
+    series: dict[_Series, list[_Placed]] = defaultdict(list)
+    for placed in effective:
+        series[placed.series].append(placed)
+    allowances = sorted((placed for placed in effective if not placed.opposes), key=_by_order, reverse=True)
     latest = {key: _latest(members, allowances) for key, members in series.items()}
     fates = {held.id: Fate(Standing.WAITING) for held in every}
-    for held in effective:
-        last = latest[_series(held.statement)]
-        lifting = next((allowance for allowance in allowances if _lifts(allowance, held)), None)
-        if last is not held:
-            fate = Fate(Standing.SUPERSEDED, last.id)
-        elif not _opposes(held):
+    for placed in effective:
+        last = latest[placed.series]
+        if last is not placed:
+            fate = Fate(Standing.SUPERSEDED, last.held.id)
+        elif not placed.opposes:
             fate = Fate(Standing.ALLOWS)
-        elif lifting is not None:
-            fate = Fate(Standing.LIFTED, lifting.id)
+        elif (lifting := next((each for each in allowances if _lifts(each, placed)), None)) is not None:
+            fate = Fate(Standing.LIFTED, lifting.held.id)
         else:
-            fate = Fate(Standing.VISIT_ENDED if _visit(held.statement) in ended else Standing.IN_FORCE)
-        fates[held.id] = fate
+            fate = Fate(Standing.VISIT_ENDED if _visit(placed.held.statement) in ended else Standing.IN_FORCE)
+        fates[placed.held.id] = fate
     return fates
 
 
-def _latest(series: list[Held], allowances: list[Held]) -> Held:
+class _Placed(NamedTuple):
+    """A statement with what it is compared by: a patient may have made many, and each is compared with each."""
+
+    held: Held
+    opposes: bool
+    key: OrderKey
+    written: datetime
+    series: _Series
+
+
+def _placed(held: Held) -> _Placed:
+    return _Placed(held, _opposes(held), order_key(held), written(held), _series(held.statement))
+
+
+def _by_order(placed: _Placed) -> OrderKey:
+    return placed.key
+
+
+def _latest(series: list[_Placed], allowances: list[_Placed]) -> _Placed:
     """
     Return the statement that has the last word of its series: an opposition that no allowance answers, else the latest.
 
     Of several one that no allowance of another series lifts either: what lifts one of them may come before another.
     """
-    own = [held for held in series if not _opposes(held)]
-    unanswered = [held for held in series if _opposes(held) and not any(_answers(each, held) for each in own)]
-    standing = [held for held in unanswered if not any(_lifts(each, held) for each in allowances)]
-    return max(standing or unanswered or series, key=order_key)
+    own = [placed for placed in series if not placed.opposes]
+    unanswered = [placed for placed in series if placed.opposes and not any(_answers(each, placed) for each in own)]
+    standing = [placed for placed in unanswered if not any(_lifts(each, placed) for each in allowances)]
+    return max(standing or unanswered or series, key=_by_order)
 
 
-def _answers(allowance: Held, opposition: Held) -> bool:
+def _answers(allowance: _Placed, opposition: _Placed) -> bool:
     """Whether an allowance comes after an opposition: later by what counts, and later as written or received later (O-5)."""
-    if order_key(allowance) < order_key(opposition):
+    if allowance.key < opposition.key:
         return False
-    return allowance.received_at > opposition.received_at or _instant(allowance) >= written(opposition)
+    return allowance.held.received_at > opposition.held.received_at or allowance.key[0] >= opposition.written
 
 
 def superseded(statements: Iterable[Held], now: datetime, stated: Collection[str]) -> tuple[str, ...]:
@@ -319,11 +336,13 @@ def _series(statement: Statement) -> _Series:
     )
 
 
-def _lifts(allowance: Held, opposition: Held) -> bool:
+def _lifts(allowance: _Placed, opposition: _Placed) -> bool:
     """Whether an effective allowance of another series lifts the opposition."""
-    if not _answers(allowance, opposition):
-        return False
-    allows, opposes = allowance.statement, opposition.statement
+    return _may_lift(allowance.held.statement, opposition.held.statement) and _answers(allowance, opposition)
+
+
+def _may_lift(allows: Statement, opposes: Statement) -> bool:
+    """Whether an allowance lifts oppositions like this one, stated before it."""
     if allows.right is not opposes.right or opposes.side is not Side.ESTABLISHMENT:
         return False
     if allows.side is Side.PATIENT:

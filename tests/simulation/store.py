@@ -12,6 +12,7 @@ from gateway.model.outcome import Outcome
 from gateway.model.submission import Deposit, Reception
 from gateway.store.port import Parked
 from gateway.store.sqlite import connection as opening
+from gateway.store.sqlite.line import Kind
 from gateway.store.sqlite.reader import STORED_AGAINST_AN_OPPOSITION
 from gateway.store.sqlite.store import SqliteStore
 
@@ -110,7 +111,7 @@ class InlineStore(SqliteStore):
     def close(self) -> None:
         self._connection.close()
 
-    def _put(self, _: int, job: Any) -> bool:
+    def _put(self, _: Kind, job: Any) -> bool:
         asked, run = self._asked, job.run
 
         def seen(tx: Any) -> Any:

@@ -1,8 +1,6 @@
 """The writer: one thread owns the writing connection; events go ahead of batches (D-12)."""
 
 import contextlib
-import itertools
-import queue
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
@@ -23,14 +21,12 @@ from gateway.store.port import Parked, Transient
 from gateway.store.rejections import note_rejection
 from gateway.store.retention import Busy, JobDone, Periods, run
 from gateway.store.sqlite.connection import empty_log, open_writer
+from gateway.store.sqlite.line import Kind, Line
 from gateway.store.sqlite.transaction import SqliteTransaction
 from gateway.store.transaction import Transaction
 from gateway.telemetry import points
 
 _T = TypeVar("_T")
-
-#: What runs first when several wait.
-_EVENT, _BATCH, _NOTE, _STOP = 0, 1, 2, 3
 
 #: How many rejections may wait to be written down; more are dropped and counted (ARCHITECTURE.md).
 NOTES_LIMIT: Final = 10_000
@@ -80,8 +76,7 @@ class SqliteStore:
         self._upkeep = threading.Lock()
         #: Whether the write-ahead file may still hold what was erased.
         self._traces_left = False
-        self._order = itertools.count()
-        self._jobs: queue.PriorityQueue[tuple[int, int, _Job[Any] | None]] = queue.PriorityQueue()
+        self._jobs: Line[_Job[Any] | None] = Line()
         self._notes: list[tuple[Reception, Rejection]] = []
         self._notes_asked = False
         self._notes_lock = threading.Lock()
@@ -108,7 +103,7 @@ class SqliteStore:
             points.reach("store.written")
             return outcomes
 
-        outcomes = self._wait(_BATCH, _Job(run))
+        outcomes = self._wait(Kind.BATCH, _Job(run))
         points.reach("store.committed")
         return outcomes
 
@@ -116,7 +111,7 @@ class SqliteStore:
         """Apply an event ahead of waiting batches; see `Store.submit`."""
         points.reach("event.received")
         try:
-            outcome = self._wait(_EVENT, _Job(lambda tx: apply_event(tx, reception, event), deadline))
+            outcome = self._wait(Kind.EVENT, _Job(lambda tx: apply_event(tx, reception, event), deadline))
         except Transient as failure:
             code = "STORE_UNAVAILABLE"
             raise Unavailable(code) from failure
@@ -126,7 +121,7 @@ class SqliteStore:
     def submit_all(self, requests: Sequence[tuple[Reception, RecordEvent]], deadline: datetime) -> list[Outcome]:
         """Apply events of different patients in one transaction; see `Store.submit_all`."""
         try:
-            return self._wait(_BATCH, _Job(lambda tx: [apply_event(tx, *request) for request in requests], deadline))
+            return self._wait(Kind.BATCH, _Job(lambda tx: [apply_event(tx, *request) for request in requests], deadline))
         except Transient as failure:
             code = "STORE_UNAVAILABLE"
             raise Unavailable(code) from failure
@@ -140,23 +135,23 @@ class SqliteStore:
             self._notes.append((reception, rejection))
             asked, self._notes_asked = self._notes_asked, True
         if not asked:
-            self._put(_NOTE, None)
+            self._put(Kind.NOTE, None)
 
     def park(self, parked: Parked) -> Outcome:
         """Keep a sealed deposit; see `Store.park`."""
-        return self._wait(_BATCH, _Job(lambda tx: park(tx, parked)))
+        return self._wait(Kind.BATCH, _Job(lambda tx: park(tx, parked)))
 
     def awaiting_review(self, limit: int) -> list[tuple[str, bytes]]:
         """Return what is parked and to be judged again; see `Store.awaiting_review`."""
-        return self._wait(_BATCH, _Job(lambda tx: tx.awaiting_review(limit)))
+        return self._wait(Kind.BATCH, _Job(lambda tx: tx.awaiting_review(limit)))
 
     def review(self, deposit: Deposit) -> Outcome | None:
         """Judge a parked deposit again; see `Store.review`."""
-        return self._wait(_BATCH, _Job(lambda tx: review(tx, deposit)))
+        return self._wait(Kind.BATCH, _Job(lambda tx: review(tx, deposit)))
 
     def set_aside(self, receipt: str) -> None:
         """Leave a parked deposit to a person; see `Store.set_aside`."""
-        self._wait(_BATCH, _Job(lambda tx: set_aside(tx, receipt)))
+        self._wait(Kind.BATCH, _Job(lambda tx: set_aside(tx, receipt)))
 
     def pass_lanes(self, passed: Sequence[LanePassed]) -> None:
         """Note the days that lanes have passed; see `Store.pass_lanes`."""
@@ -165,20 +160,20 @@ class SqliteStore:
             for each in passed:
                 tx.pass_lane(each)
 
-        self._wait(_BATCH, _Job(run))
+        self._wait(Kind.BATCH, _Job(run))
 
     def first_parked(self) -> datetime | None:
         """Return when the first of what is parked was parked; see `Store.first_parked`."""
-        at = self._wait(_NOTE, _Job(lambda tx: tx.first_parked()))
+        at = self._wait(Kind.NOTE, _Job(lambda tx: tx.first_parked()))
         return None if at is None else datetime.fromisoformat(at)
 
     def parked(self) -> int:
         """Return how many deposits are parked; see `Store.parked`."""
-        return self._wait(_NOTE, _Job(lambda tx: tx.count_parked()))
+        return self._wait(Kind.NOTE, _Job(lambda tx: tx.count_parked()))
 
     def lanes_passed(self) -> list[LaneDay]:
         """Return the last day that each lane has passed; see `Store.lanes_passed`."""
-        return self._wait(_NOTE, _Job(lambda tx: tx.lanes_passed()))
+        return self._wait(Kind.NOTE, _Job(lambda tx: tx.lanes_passed()))
 
     def retain(
         self, periods: Periods, *, dry_run: bool = False, stopping: Callable[[], bool] = lambda: False
@@ -187,7 +182,9 @@ class SqliteStore:
         if not self._upkeep.acquire(blocking=False):
             raise Busy
         try:
-            return run(lambda job: self._wait(_NOTE, _Job(job)), periods, self._clock.now(), dry_run=dry_run, stopping=stopping)
+            return run(
+                lambda job: self._wait(Kind.NOTE, _Job(job)), periods, self._clock.now(), dry_run=dry_run, stopping=stopping
+            )
         finally:
             self._upkeep.release()
 
@@ -196,26 +193,26 @@ class SqliteStore:
         with self._jobs_lock:
             if not self._stopped:
                 self._stopped = True
-                self._jobs.put((_STOP, next(self._order), None))
+                self._jobs.put(Kind.STOP, None)
         self._writer.join()
 
-    def _put(self, priority: int, job: _Job[Any] | None) -> bool:
+    def _put(self, kind: Kind, job: _Job[Any] | None) -> bool:
         """Queue a job, unless the store is closed: nothing may come behind the stop, nobody would run it."""
         with self._jobs_lock:
             if not self._stopped:
-                self._jobs.put((priority, next(self._order), job))
+                self._jobs.put(kind, job)
             return not self._stopped
 
-    def _wait(self, priority: int, job: _Job[_T]) -> _T:
-        if not self._put(priority, job):
+    def _wait(self, kind: Kind, job: _Job[_T]) -> _T:
+        if not self._put(kind, job):
             message = "the store is closed"
             raise Transient(message)
         return job.result.result()
 
     def _write(self) -> None:
         while True:
-            priority, _, job = self._jobs.get()
-            if priority == _STOP:
+            kind, job = self._jobs.get()
+            if kind is Kind.STOP:
                 break
             if job is None:
                 self._write_notes()

@@ -9,6 +9,7 @@ from gateway.model.problems import CODES
 from gateway.model.submission import Act
 from gateway.model.verdict import Verdict
 from gateway.model.when import When
+from gateway.rules import opposition
 from gateway.rules.opposition import Held, Subject, decide, in_force, opposing
 
 NOW = datetime(2026, 3, 25, 12, tzinfo=UTC)
@@ -309,3 +310,20 @@ def test_a_day_ends_at_midnight_in_paris():
     assert in_force((opposition, before), NOW) == (opposition,)
     assert in_force((opposition, at), NOW) == ()
     assert in_force((opposition,), NOW - timedelta(days=30)) == (opposition,)
+
+
+def test_many_statements_of_one_patient_are_each_placed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sender that repeats itself at every visit: what is compared with each other is not computed for each pair."""
+    held = tuple(
+        stated("H1", what, f"202601{1 + n // 24:02}{n % 24:02}", id=f"{what}{n}") for n in range(120) for what in ("IO", "INO")
+    )
+    placed: list[str] = []
+    keyed = opposition.order_key
+
+    def counted(each: Held) -> tuple[datetime, bool, datetime, str]:
+        placed.append(each.id)
+        return keyed(each)
+
+    monkeypatch.setattr(opposition, "order_key", counted)
+    assert [each.id for each in in_force(held, NOW)] == ["IO119"]
+    assert len(placed) <= len(held) + 2
