@@ -135,6 +135,7 @@ class Link:
             self._ended.set()
             return
         points.reach("broker.connect")
+        self._thread.presence.away(self)
         self._attempt = AsyncioConnection(
             self._parameters,
             on_open_callback=self._on_open,

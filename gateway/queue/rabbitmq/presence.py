@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import Final
 
 from gateway.telemetry.event import located
@@ -23,16 +24,18 @@ class Presence:
     Args:
         loop: The broker's.
         role: Which process it is: `door`, or `worker` and its number.
+        monotonic: Seconds since some instant, whatever the clock is set to.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, role: str) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, role: str, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         """Begin with nothing there yet."""
+        self._monotonic = monotonic
         self._loop = loop
         self._role = role
         #: What is missing, by connection and kind of trouble, and the class of the error.
         self._missing: dict[tuple[object, str], str] = {}
-        self._outage = Outage(lambda seconds: QueueRecovered(seconds=seconds, role=role))
-        self._begun = time.monotonic()
+        self._outage = Outage(lambda seconds: QueueRecovered(seconds=seconds, role=role), monotonic=monotonic)
+        self._begun = self._monotonic()
         self._was_there = False
         self._timer: asyncio.TimerHandle | None = None
         self._back_at = 0.0
@@ -70,12 +73,12 @@ class Presence:
     def _clear(self, link: object, kind: str) -> None:
         if self._over or self._missing.pop((link, kind), None) is None or self._missing:
             return
-        self._back_at = time.monotonic()
+        self._back_at = self._monotonic()
         self._later(SETTLED_SECONDS)
 
     def _say(self) -> None:
         """Say what is missing, unless the process is only starting; look again when it is due to be said again."""
-        if not self._was_there and (left := self._begun + CONNECT_SECONDS - time.monotonic()) > 0:
+        if not self._was_there and (left := self._begun + CONNECT_SECONDS - self._monotonic()) > 0:
             self._later(left)
             return
         kind, error = next(((kind, error) for (_, kind), error in self._missing.items() if kind == "lost"), ("blocked", ""))
