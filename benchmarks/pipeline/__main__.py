@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -28,7 +28,9 @@ _STAGE_ROUNDS: Final = 5
 Found = Machine | Run | Stage
 
 
-def measured(loads: dict[str, dict[int, int]], turns: int, rounds: int, folder: Path) -> Iterator[Found]:
+def measured(
+    loads: dict[str, dict[int, int]], turns: int, rounds: int, folder: Path, made: Callable[[], Servers] = Servers
+) -> Iterator[Found]:
     """
     Measure; a turn is both pipelines under every load.
 
@@ -37,11 +39,12 @@ def measured(loads: dict[str, dict[int, int]], turns: int, rounds: int, folder: 
         turns: How many.
         rounds: Of the stages.
         folder: Where messages and data go; the servers keep theirs in the system's temporary folder.
+        made: Gives the servers.
     """
     kinds = [kind for kind in (SMALL, LARGE) if kind.name in loads]
     median, worst = sync_milliseconds()
     yield Machine(cores=os.cpu_count() or 0, load_average=os.getloadavg()[0], sync_ms=median, sync_p99_ms=worst)
-    with Servers() as servers:
+    with made() as servers:
         running = Turns(folder, servers, kinds)
         # Before the gateway runs: its worker would take what is published here.
         for kind in kinds:

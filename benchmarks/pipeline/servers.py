@@ -5,9 +5,9 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import pika
 import psycopg
@@ -23,21 +23,23 @@ _SYNCS: Final = 200
 
 
 class Servers:
-    """A RabbitMQ node and a PostgreSQL server that nobody else uses."""
+    """
+    A RabbitMQ node and a PostgreSQL server that nobody else uses meanwhile.
 
-    def __init__(self) -> None:
+    Args:
+        node: The broker, its lanes empty; None: one is made, and ends with this.
+        cluster: The database server; likewise.
+    """
+
+    def __init__(self, node: Node | None = None, cluster: Cluster | None = None) -> None:
         with contextlib.ExitStack() as stack:
-            self.node = Node()
-            stack.callback(self.node.close)
-            self._cluster = Cluster()
-            stack.callback(self._cluster.close)
-            with contextlib.closing(pika.BlockingConnection(pika.URLParameters(self.node.url))) as connection:
-                for name in BARE_QUEUES:
-                    connection.channel().queue_declare(name, durable=True, arguments={"x-queue-type": "quorum"})
-            self.ours = self._cluster.lend()
-            self.bare = self._cluster.lend()
-            # The files of a run are its own: they are vacuumed and counted as an operator's are.
-            self._set("autovacuum", "on")
+            self.node = node or stack.enter_context(contextlib.closing(Node()))
+            self._cluster = cluster or stack.enter_context(contextlib.closing(Cluster()))
+            self._broker("queue_declare", durable=True, arguments={"x-queue-type": "quorum"})
+            stack.callback(self._broker, "queue_delete")
+            stack.callback(self.node.empty)
+            self.ours = self._lent(stack)
+            self.bare = self._lent(stack)
             self._stack = stack.pop_all()
 
     def __enter__(self) -> Self:
@@ -46,19 +48,30 @@ class Servers:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
+    def _lent(self, stack: contextlib.ExitStack) -> str:
+        url = self._cluster.lend()
+        stack.callback(self._cluster.give_back, url)
+        return url
+
+    def _broker(self, what: str, **named: Any) -> None:
+        with contextlib.closing(pika.BlockingConnection(pika.URLParameters(self.node.url))) as connection:
+            channel = connection.channel()
+            for name in BARE_QUEUES:
+                getattr(channel, what)(name, **named)
+
     @contextlib.contextmanager
-    def slow_commits(self, milliseconds: float):  # noqa: ANN201
+    def slow_commits(self, milliseconds: float) -> Iterator[None]:
         """Let each commit wait before it is written to disk, as on a slower one."""
-        self._set("commit_siblings", "0")
-        self._set("commit_delay", str(int(milliseconds * 1000)))
+        self._set(f"commit_delay = {int(milliseconds * 1000)}", "commit_siblings = 0")
         try:
             yield
         finally:
-            self._set("commit_delay", "0")
+            self._set("commit_delay = DEFAULT", "commit_siblings = DEFAULT")
 
-    def _set(self, name: str, value: str) -> None:
+    def _set(self, *settings: str) -> None:
         with psycopg.connect(self._cluster.admin, autocommit=True) as connection:
-            connection.execute(f"ALTER SYSTEM SET {name} = {value}")
+            for each in settings:
+                connection.execute(f"ALTER SYSTEM SET {each}")
             connection.execute("SELECT pg_reload_conf()")
 
     @property

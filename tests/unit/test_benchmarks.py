@@ -1,17 +1,22 @@
 """The benchmarks run, and measure what they say: nothing here is timed."""
 
 import itertools
+import os
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from benchmarks import door, floor, growth, inputs, load, measure, run, stages, store
+from benchmarks.pipeline import __main__ as pipeline
+from benchmarks.pipeline import messages, runs, tables
+from benchmarks.pipeline.servers import Servers, core_seconds
+from benchmarks.pipeline.stages import Stage
 from gateway.demo.messages import sample
 from gateway.mappers.hl7v2.header import read_header
 from gateway.model.submission import Submission
 from gateway.model.verdict import Verdict
-from tests.harness import postgres
+from tests.harness import postgres, rabbitmq
 
 
 @pytest.fixture
@@ -146,3 +151,66 @@ def test_the_stores_that_grow_are_measured_beside_the_bare_rows(
         (20, "alone"), (20, "while batches run"), (40, "alone"), (40, "while batches run"),
     ]  # fmt: skip
     assert all(store.line(each) for each in found)
+
+
+# -- the pipeline over a broker and a database
+
+
+@pytest.mark.parametrize("kind", [messages.SMALL, messages.LARGE], ids=lambda kind: kind.name)
+def test_what_the_pipelines_are_fed_with_is_taken_and_as_large_as_it_says(kind: messages.Kind) -> None:
+    known = inputs.directory()
+    made = messages.made(kind, 3, 5)
+    readings = [inputs.whole(message, known, inputs.source_of(message, known)) for message in made]
+    assert all(isinstance(reading.content, Submission) and not reading.problems for reading in readings)
+    assert len({reading.content.documents[0].entry.unique_id for reading in readings}) == 3
+    assert len({reading.content.patient.identifiers for reading in readings}) == 3
+    document = len(readings[0].parts[1])
+    low, high = (19_000, 21_000) if kind is messages.SMALL else (400_000 * 4 / 3, 410_000 * 4 / 3)
+    assert low < document < high
+    assert messages.made(kind, 1, 5) == made[:1]
+
+
+def test_the_cores_of_a_process_are_counted_with_its_children() -> None:
+    begun = core_seconds([os.getpid()])
+    assert begun > 0
+    assert core_seconds([os.getpid(), os.getpid()]) >= 2 * begun
+
+
+def _run(pipeline: str, turn: int, rate: float) -> runs.Run:
+    return runs.Run(
+        pipeline=pipeline, kind="k", clients=32, turn=turn, messages=1, slowed_ms=0.0, accepted_rate=rate, stored_rate=rate,
+        p50_ms=1.0, p99_ms=2.0, confirm_p99_ms=1.0 if pipeline == "floor" else None, core_us=1.0, core_us_of={"door": 1.0},
+        load_average=0.0,
+    )  # fmt: skip
+
+
+def test_a_share_is_the_median_of_those_of_the_turns() -> None:
+    found = [
+        _run("floor", 1, 100.0), _run("gateway", 1, 10.0), _run("gateway", 2, 60.0), _run("floor", 2, 100.0),
+        _run("floor", 3, 1000.0), _run("gateway", 3, 200.0),
+    ]  # fmt: skip
+    share = tables.share(found, lambda run: run.stored_rate)
+    assert (share.median, share.least, share.most) == (0.2, 0.1, 0.6)
+    text = list(tables.lines(found))
+    assert "  of the floor's rate stored 20% (10% to 60%)" in text
+    assert "aim, 32 clients: 20% of the floor's rate (aim 40%): missed" in text
+    assert "aim, 32 clients: p99 2.0 ms (aim 25): met" in text
+
+
+@pytest.mark.door
+def test_the_pipelines_run_over_a_broker_and_a_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runs, "_WARMING", 2)
+    monkeypatch.setattr(messages, "PATIENTS", 4)
+
+    def servers() -> Servers:
+        return Servers(rabbitmq.shared(), postgres.shared())
+
+    found = list(pipeline.measured({messages.SMALL.name: {2: 12}}, 1, 1, tmp_path, servers))
+    assert [(one.pipeline, one.messages, one.slowed_ms) for one in found if isinstance(one, runs.Run)] == [
+        ("gateway", 12, 0.0), ("floor", 12, 0.0), ("gateway", 12, 5.0), ("floor", 12, 5.0),
+    ]  # fmt: skip
+    assert all(one.stored_rate > 0 and one.p99_ms >= one.p50_ms > 0 for one in found if isinstance(one, runs.Run))
+    assert len({one.stage for one in found if isinstance(one, Stage)}) == 11
+    text = list(tables.lines(found))
+    assert any("of the floor's rate stored" in line for line in text)
+    assert text[-1].startswith("aim, 2 clients: p99")
