@@ -52,7 +52,7 @@ def held(rig: Rig) -> Iterator[None]:
     """Hold the record: nobody writes to it meanwhile."""
     if rig.database is not None:
         with psycopg.connect(rig.database) as connection:
-            connection.execute("LOCK TABLE document, receipt IN ACCESS EXCLUSIVE MODE")
+            connection.execute("LOCK TABLE receipt IN ACCESS EXCLUSIVE MODE")
             yield
             connection.rollback()
         return
