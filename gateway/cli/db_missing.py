@@ -151,8 +151,8 @@ def _advice(lines: list[MissingLine], lanes: Lanes) -> Iterator[str]:
         return
     yield lanes.words
     if lanes.at_most is not None and may_wait > lanes.at_most:
-        yield f"At least {may_wait - lanes.at_most} of these {may_wait} deposits are lost: the broker does not hold so many."
-    yield f"Whether the {may_wait} marked deposits are lost cannot be told before: {lanes.to_do}"
+        yield f"At least {may_wait - lanes.at_most} of these {may_wait} deposits are lost: the broker holds fewer."
+    yield f"Whether what is marked ({may_wait}) is lost cannot be told yet: {lanes.to_do}"
 
 
 def _instant(since: str | None) -> datetime:

@@ -72,7 +72,7 @@ def list_deposits(*, state: str | None, limit: int, data: Path, as_json: bool, *
             decided = reader.deposits({**({"state": state} if state else {}), **chosen}, limit=limit)
         known = {line.id for line in decided}
         lines = [line for line in lines if line.id not in known] + decided
-    _print_lines(lines[:limit], as_json=as_json, asked=bool(chosen or state))
+    _print_lines(lines[:limit], as_json=as_json, none=_none(asked=bool(chosen or state), broker=broker is not None))
     if state in {None, "queued"}:
         _say_untold(chosen, TOLD_IN_FILE if broker is None else TOLD_IN_JOURNAL, only_queued=state is not None)
     if broker is not None and state in {None, "queued"}:
@@ -84,13 +84,19 @@ def list_deposits(*, state: str | None, limit: int, data: Path, as_json: bool, *
             say_held(broker, directory, None if chosen else len(lines))
 
 
-def _print_lines(lines: list[DepositLine], *, as_json: bool, asked: bool) -> None:
+def _none(*, asked: bool, broker: bool) -> str:
+    if asked:
+        return "No message matches."
+    return "No message is decided." if broker else "No message yet. Send one: dmp-gateway send --example mdm"
+
+
+def _print_lines(lines: list[DepositLine], *, as_json: bool, none: str) -> None:
     if as_json:
         for line in lines:
             console.json_line(line)
         return
     if not lines:
-        console.err.print("No message matches." if asked else "No message yet. Send one: dmp-gateway send --example mdm")
+        console.err.print(none)
         return
     console.table(
         ("received", "source", "message", "act", "state", "codes", "patient", "documents", "id"),
@@ -137,7 +143,8 @@ def _print_page(page: DepositPage) -> None:
     console.out.print(f"Patient  {deposit.patient or 'not read'}")
     console.out.print(f"Act      {deposit.act or 'none'}   documents {' '.join(deposit.document_ids) or 'none'}")
     console.out.print("")
-    console.out.print(f"{deposit.received_at}  received by door {deposit.door}")
+    # Of what waits the door is sealed with it.
+    console.out.print(f"{deposit.received_at}  received" + (f" by door {deposit.door}" if deposit.door else ""))
     for line in page.trace:
         what = " ".join(filter(None, (line.document, line.verdict, line.rule, line.statement)))
         console.out.print(f"{line.at}  {line.action}  {what}")

@@ -60,6 +60,6 @@ def _to_do(found: BrokerStatus) -> str:
         return "start a worker (`dmp-gateway serve`, or `dmp-gateway worker`), " + _DRAIN
     ready, handed_out = found.deposits()
     if handed_out is None and ready == 0:
-        why = "; ".join(what for what, _ in found.unknown)
-        return f"what the workers have in hand is not known ({why}). Mend that, or stop the workers, then run this again."
+        why, advice = found.unknown[0]
+        return f"it is not known {why} → {advice}. Mend that, then run this again."
     return _DRAIN

@@ -126,7 +126,6 @@ def _print_page(page: ParkedPage) -> None:
     say(f"Message  {page.message_id}  {page.message_type or ''}  from {page.source} ({page.establishment})")
     say(f"Id       {page.id}")
     say(f"Patient  {page.patient or 'not read'}")
-    say(f"Act      {page.act or 'none'}   documents {' '.join(page.document_ids) or 'none'}")
     say("")
     say(f"Parked   {page.parked_at}  ({_since(page.parked_at)} ago), attempts {page.attempts}")
     say(f"Code     {page.code}" + (f": {code.text}" if code else ""))

@@ -1,7 +1,7 @@
 """`dmp-gateway queue`: what waits, lane by lane; the lanes of a broker."""
 
 from pathlib import Path
-from typing import NoReturn
+from typing import Final, NoReturn
 
 import click
 
@@ -13,6 +13,9 @@ from gateway.queue.rabbitmq.setup import BrokerUnusable, Step, setup
 from gateway.queue.rabbitmq.status import DEAD_LANE
 from gateway.wiring.broker import amqp_url
 from gateway.wiring.data import DataDirectory
+
+#: More lanes than this are counted, not named.
+_NAMED: Final = 8
 
 
 @click.group()
@@ -97,5 +100,5 @@ def _judge(lines: list[LaneLine]) -> None:
 
 
 def _wrong(how: str, lines: list[LaneLine], advice: str) -> NoReturn:
-    names = ", ".join(line.lane for line in lines)
+    names = f"all {len(lines)}" if len(lines) > _NAMED else ", ".join(line.lane for line in lines)
     console.fail(f"{'Lanes are' if len(lines) > 1 else 'A lane is'} {how}: {names}.", advice)

@@ -48,10 +48,9 @@ def deposit_page(row: Any, trace: Iterable[Any]) -> DepositPage:
 
 
 def parked_view(row: Any) -> ParkedView:
-    """Return a view from the columns of `ParkedView`, in their order; document ids as JSON."""
+    """Return a view from the columns of `ParkedView`, in their order."""
     named = dict(zip(ParkedView.__struct_fields__, row, strict=True))
-    named |= {"document_ids": _IDS.decode(named["document_ids"]), "review": bool(named["review"])}
-    return ParkedView(**named)
+    return ParkedView(**named | {"review": bool(named["review"])})
 
 
 def trace_line(row: Any) -> TraceLine:

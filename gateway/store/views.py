@@ -64,8 +64,6 @@ class ParkedView(Model, frozen=True, kw_only=True):
     establishment: str
     message_id: str
     message_type: str | None
-    act: str | None
-    document_ids: tuple[str, ...]
     #: INS or local id, for the operator.
     patient: str | None
     code: str

@@ -25,6 +25,7 @@ from pika.exceptions import AMQPError
 from gateway.queue.rabbitmq.setup import Step, setup
 from gateway.queue.rabbitmq.topology import declared
 from gateway.queue.seal import SEALED_LIMIT_BYTES
+from tests.harness.ports import free_ports
 
 _HOW: Final = (
     "these tests need RabbitMQ's server programs (rabbitmq-server): install them (Debian: apt-get install rabbitmq-server), "
@@ -72,7 +73,7 @@ class Node(Broker):
     def __init__(self, *, prepared: bool = True, management: bool = False, disk: Path | None = None) -> None:
         program = _program()
         self._home = Path(tempfile.mkdtemp(prefix="dmpgw-rmq-"))
-        self.port, dist, epmd, plugin = _free_ports(4)
+        self.port, dist, epmd, plugin = free_ports(4)
         #: Where the management plug-in answers; without it nobody does.
         self.management_url = f"http://127.0.0.1:{plugin}"
         user = _unprivileged_user()
@@ -83,7 +84,11 @@ class Node(Broker):
             f"listeners.tcp.1 = 127.0.0.1:{self.port}\n"
             "vm_memory_high_watermark.absolute = 1GB\ndisk_free_limit.absolute = 64MB\n"
             "log.console = false\nlog.file.level = warning\n"
-            + (f"management.tcp.ip = 127.0.0.1\nmanagement.tcp.port = {plugin}\n" if management else "")
+            + (
+                f"management.tcp.ip = 127.0.0.1\nmanagement.tcp.port = {plugin}\ncollect_statistics_interval = 500\n"
+                if management
+                else ""
+            )
         )
         (self._home / "enabled_plugins").write_text("[rabbitmq_management].\n" if management else "[].\n")
         self.data = (disk or self._home) / "mnesia"
@@ -220,11 +225,3 @@ def _unprivileged_user() -> pwd.struct_passwd | None:
         with contextlib.suppress(KeyError):
             return pwd.getpwnam(name)
     return None
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports

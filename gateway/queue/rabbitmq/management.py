@@ -55,6 +55,7 @@ class QueueFacts(msgspec.Struct, frozen=True, kw_only=True):
     #: `running`; `minority` and `down` take nothing.
     state: str = ""
     messages_ready: int | None = None
+    consumers: int = 0
     messages_unacknowledged: int | None = None
     message_stats: Stats = Stats()
     policy: str | None = None

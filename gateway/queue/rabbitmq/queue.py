@@ -296,7 +296,7 @@ class RabbitQueue:
         return Serving(
             Requests(self._asked, publisher, self._keys, clock=clock, submit=submit, unopened=seen, last=last),
             ReportTaker(self._reported, self._keys, note, seen, passing),
-            Answering(self._thread, self._url, self._keys, publisher, self.state, name=f"{name} workers", heartbeat=heartbeat),
+            Answering(self._thread, self._url, self._keys, self.state, name=f"{name} workers", heartbeat=heartbeat),
         )
 
     # -- operator

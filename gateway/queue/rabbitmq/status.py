@@ -2,7 +2,8 @@
 How it stands with the lanes, for an operator: what the broker says to anybody, what the workers answer, what the plug-in tells.
 
 =================  ==========================================================================================
-ready, consumers   the broker, by AMQP
+ready              the broker, by AMQP
+consumers          the broker, which counts the active one alone; those that stand by, workers or plug-in
 unacknowledged     the workers, where all of them answer; else the plug-in; none where nobody takes
 oldest             the workers: the head of a lane is always in the hands of its one active consumer
 active, in, out    the plug-in; with one consumer that one is active
@@ -121,11 +122,11 @@ def broker_status(url: str, keys: Keys | str, place: str = "") -> BrokerStatus:
 
 
 def _workers(url: str, keys: Keys | str, expected: int, unknown: list[tuple[str, str]]) -> tuple[WorkerState, ...]:
-    what = "oldest age"
+    what = "what the workers have in hand, and since when"
     if isinstance(keys, str):
         if expected:
             unknown.append(
-                (f"{what}: the workers tell it to who has their keys: {keys}", "give --data, on a machine of the gateway")
+                (f"{what}: they tell it to who has their keys, and {keys}", "give --data, on a machine of the gateway")
             )
         return ()
     try:
@@ -143,9 +144,10 @@ def _lane(
     state: LaneState, workers: tuple[WorkerState, ...] | None, facts: QueueFacts | None, active: Mapping[str, str]
 ) -> LaneStatus:
     held = [(worker, each) for worker in workers or () for each in worker.holds if each.lane == state.lane]
+    taking = sum(state.lane in worker.takes for worker in workers or ())
     if not state.consumers:  # nobody is given anything; what nobody took has no age that anybody tells
         unacknowledged: int | None = 0 if state.ready is not None else None
-    elif workers is not None:
+    elif workers is not None and state.consumers <= taking:
         unacknowledged = sum(each.count for _, each in held)
     else:
         unacknowledged = facts.messages_unacknowledged if facts is not None else None
@@ -154,13 +156,14 @@ def _lane(
         lane=state.lane,
         queue=state.queue,
         ready=state.ready,
-        consumers=state.consumers,
+        # By AMQP a lane with a single active consumer counts that one alone.
+        consumers=max(state.consumers, taking, 0 if facts is None else facts.consumers) if state.consumers else state.consumers,
         unacknowledged=unacknowledged,
         oldest=min((each.oldest for _, each in held if each.oldest), default=None),
         active=who if state.consumers and state.lane != lanes.REQUESTS else None,
         published=None if facts is None else facts.message_stats.publish,
         settled=None if facts is None else facts.message_stats.ack,
-        state=None if facts is None else facts.state,
+        state=(facts.state or None) if facts is not None else None,
     )
 
 

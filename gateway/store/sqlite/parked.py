@@ -8,8 +8,8 @@ from gateway.store import pages
 from gateway.store.views import ParkedView
 
 _PARKED: Final = """
-    SELECT p.receipt, p.parked_at, r.received_at, r.door, p.source, r.establishment, r.message_id, r.message_type, r.act,
-           r.document_ids, r.patient_value, p.code, p.place,
+    SELECT p.receipt, p.parked_at, r.received_at, r.door, p.source, r.establishment, r.message_id, r.message_type,
+           r.patient_value, p.code, p.place,
            (SELECT count(*) FROM trace t WHERE t.receipt = p.receipt AND t.action = 'deposit.parked'), p.review
     FROM parked p JOIN receipt r ON r.id = p.receipt WHERE TRUE
 """

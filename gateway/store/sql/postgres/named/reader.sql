@@ -14,8 +14,8 @@ WHERE (%(state)s::text IS NULL OR verdict = %(state)s)
 ORDER BY received_at DESC, id DESC LIMIT %(limit)s
 
 -- name: list_parked
-SELECT p.receipt, p.parked_at, r.received_at, r.door, p.source, r.establishment, r.message_id, r.message_type, r.act,
-       r.document_ids, r.patient_value, p.code, p.place,
+SELECT p.receipt, p.parked_at, r.received_at, r.door, p.source, r.establishment, r.message_id, r.message_type,
+       r.patient_value, p.code, p.place,
        (SELECT count(*) FROM trace t WHERE t.receipt = p.receipt AND t.action = 'deposit.parked'), p.review
 FROM parked p JOIN receipt r ON r.id = p.receipt
 WHERE (%(receipt)s::text IS NULL OR p.receipt = %(receipt)s)
