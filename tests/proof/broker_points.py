@@ -226,7 +226,7 @@ def _line(folder: Path, seed: int, number: int, end: float) -> Run:
     places = [place for place in PLACES if place not in FIRST]
     chance.shuffle(places)
     run, missed = killed_at_points(
-        folder, seed, places, first=FIRST[number % len(FIRST)], most_hits=60, until=end - 30, node=rabbitmq.shared()
+        folder, seed, places, first=FIRST[number % len(FIRST)], most_hits=20, until=end - 30, node=rabbitmq.shared()
     )
     if missed:
         print(f"not passed: {', '.join(missed)}", flush=True)
