@@ -7,6 +7,8 @@ import unicodedata
 from collections.abc import Callable, Mapping
 from typing import Final
 
+import msgspec
+
 from gateway.mappers.hl7v2 import charset
 from gateway.mappers.hl7v2.dialect import DEFAULT_LIMITS, Limits
 from gateway.mappers.hl7v2.lines import first_line
@@ -134,6 +136,8 @@ def read_head(payload: bytes, default_charset: str | None = None, *, limits: Lim
     declared = head.field(18).repetition(1).component(1)
     decoded = charset.decode(payload, declared.text, default_charset, head.place(18))
     message = Message.read(payload, decoded.codec, limits)
+    if _is_plain(head):
+        return msgspec.structs.replace(_salvaged(head), charset=decoded.charset, problems=decoded.problems), message
     return _header(message.header, lambda part: part.text, decoded.charset, decoded.problems), message
 
 
@@ -158,7 +162,7 @@ def salvage(payload: bytes) -> Header | None:
     if declared is not None and charset.CHARSETS[declared] != head.dialect.codec:
         with contextlib.suppress(Unreadable):
             head = Message.read(readable[: head.end], charset.CHARSETS[declared], _UNLIMITED).header
-    return _header(head, _lenient, declared or charset.ASCII, ())
+    return msgspec.structs.replace(_salvaged(head), charset=declared or charset.ASCII)
 
 
 def digest(payload: bytes) -> str:
@@ -202,6 +206,18 @@ def _head(payload: bytes) -> Segment | None:
 def _read_head(head: bytes, codec: str) -> Segment:
     """Return an MSH segment, cut once for all who ask for it: to know who sends, to hash, to read the rest."""
     return Message.read(head, codec, _UNLIMITED).header
+
+
+@functools.lru_cache(maxsize=_HEADS)
+def _salvaged(head: Segment) -> Header:
+    return _header(head, _lenient, charset.ASCII, ())
+
+
+def _is_plain(head: Segment) -> bool:
+    """Tell whether an MSH reads the same whoever reads it: nothing in it is escaped, cut off, or of one character set."""
+    line = head.raw
+    usual = len(line) <= _SALVAGED_BYTES and line.isascii() and line.decode("ascii").isprintable()
+    return usual and line.count(head.dialect.escape) == 1
 
 
 def _head_or_none(payload: bytes) -> Segment | None:

@@ -5,6 +5,7 @@ import tracemalloc
 
 import pytest
 
+from gateway.mappers.hl7v2 import header
 from gateway.mappers.hl7v2.dialect import Limits
 from gateway.mappers.hl7v2.header import HEAD_BYTES, VERSIONS, digest, read_head, read_header, salvage
 from gateway.model.problem import Unreadable
@@ -250,3 +251,21 @@ def test_a_no_break_space_is_salvaged() -> None:
     found = salvage(msh({4: "CHU\u00a0VALMONT", 18: "UNICODE UTF-8"}, "utf-8"))
     assert found is not None
     assert found.facility == "CHU\u00a0VALMONT"
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        b"MSH|^~\\&|RIS|CHU|DMP|CHU|20260303||MDM^T02^MDM_T02|1|P|2.6|||||FRA|UNICODE UTF-8|||2.1^CISIS_CDA_HL7_V2",
+        b"MSH|^~\\&|R\\T\\D|CHU|DMP|CHU|20260303||MDM^T02^MDM_T02|1|P|2.6|||||FRA|UNICODE UTF-8",
+        b"MSH|^~\\&| RIS |CH\xc3\x89|DMP|CHU|20260303||MDM^T02^MDM_T02|1|P|2.6|||||FRA|UNICODE UTF-8",
+        b"MSH|^~\\&|RIS|CH\xc9|DMP|CHU|20260303||MDM^T02^MDM_T02|1|P|2.6|||||FRA|8859/15",
+        b"MSH|^~\\&|RIS\t|CHU|DMP|CHU|20260303||MDM^T02|1|P|2.6",
+        b"MSH|^~\\&|" + b"R" * 1100 + b"|CHU|DMP|CHU|20260303||MDM^T02|1|P|2.6",
+    ],
+)
+def test_a_header_is_the_same_whether_it_was_salvaged_before_or_not(written: bytes) -> None:
+    header.salvage(written + b"\rPID|1")
+    found, message = read_header(written + b"\rPID|1")
+    strict = header._header(message.header, lambda part: part.text, found.charset, found.problems)
+    assert found == strict
