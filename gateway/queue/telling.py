@@ -18,7 +18,11 @@ def on_loops(calls: Iterable[tuple[asyncio.AbstractEventLoop, Callable[[], objec
     loops: dict[asyncio.AbstractEventLoop, list[Callable[[], object]]] = {}
     for loop, call in calls:
         loops.setdefault(loop, []).append(call)
+    here = asyncio._get_running_loop()  # noqa: SLF001 - documented for this use: None instead of an exception
     for loop, those in loops.items():
+        if loop is here:  # it is awake
+            loop.call_soon(_run, those)
+            continue
         with contextlib.suppress(RuntimeError):
             loop.call_soon_threadsafe(_run, those)
 

@@ -74,7 +74,8 @@ class Doors:
         keys = Keys.open(self._directory.keys, self._clock)
         answers = Answers(self._directory.answers, self._clock)
         answers.keep(timedelta(days=settings.answers.keep_days))
-        queue = RabbitQueue(self._broker, keys, QueueLimits(sealed_limit_bytes=settings.queue.sealed_limit_bytes))
+        limits = QueueLimits(sealed_limit_bytes=settings.queue.sealed_limit_bytes)
+        queue = RabbitQueue(self._broker, keys, limits, loop=asyncio.get_running_loop())
         door = MllpDoor(
             mllp_spec(settings, reuse_port=self._reuse_port),
             deposits=BrokerDeposits(queue.door, answers),

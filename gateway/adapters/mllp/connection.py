@@ -193,8 +193,9 @@ class MllpConnection(asyncio.Protocol):
             return
         points.reach("door.answered")
         self._transport.write(START + answer + END)
-        async with asyncio.timeout(self._idle_seconds):
-            await self._writable.wait()
+        if not self._writable.is_set():
+            async with asyncio.timeout(self._idle_seconds):
+                await self._writable.wait()
 
     def _refused(self, item: Frame | FrameError | None) -> bytes | None:
         """Return the answer to a frame that could not be received whole."""

@@ -1,4 +1,4 @@
-"""A connection to the broker that comes back by itself, on a loop and a thread of its own."""
+"""A connection to the broker that comes back by itself, on a loop of its own or on that of its caller."""
 
 import asyncio
 import contextlib
@@ -56,6 +56,38 @@ class LoopThread:
         self._thread.join(_STOP_SECONDS)
         if not self._thread.is_alive():
             self.loop.close()
+
+
+class CallersLoop(LoopThread):
+    """
+    The loop that publishes: no thread stands between a session and its confirm, each waiting for the other's turn.
+
+    For a process whose loop never works for long without a pause: it also gives the broker its signs of life.
+
+    Args:
+        loop: Runs already, and until after `stop`; made there.
+        role: As for a thread of its own.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, role: str = "door") -> None:
+        """Take the loop."""
+        self.loop = loop
+        self.presence = Presence(loop, role)
+        self._own = threading.get_ident()
+
+    def call(self, function: Callable[[], object]) -> None:
+        """Run something on the loop, after what is due now; nothing where the loop is gone."""
+        if threading.get_ident() == self._own:
+            self.loop.call_soon(function)
+        else:
+            super().call(function)
+
+    def stop(self) -> None:
+        """Say nothing more of the broker; the loop goes on. From another thread."""
+        ended = threading.Event()
+        self.call(self.presence.end)
+        self.call(ended.set)
+        ended.wait(_STOP_SECONDS)
 
 
 class User(Protocol):

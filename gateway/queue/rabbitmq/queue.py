@@ -19,7 +19,7 @@ from gateway.queue.markers import marked_day
 from gateway.queue.port import Delivery, Depth
 from gateway.queue.rabbitmq.consumer import PREFETCH, Consumer, Share, Taken
 from gateway.queue.rabbitmq.door import DoorLimits, DoorSide
-from gateway.queue.rabbitmq.link import LoopThread
+from gateway.queue.rabbitmq.link import CallersLoop, LoopThread
 from gateway.queue.rabbitmq.marks import Marks
 from gateway.queue.rabbitmq.publisher import Message
 from gateway.queue.rabbitmq.replies import sealed_reply
@@ -70,6 +70,7 @@ class RabbitQueue:
         settings: Limits; the defaults if None.
         share: Which lanes this process takes; None: it has no worker.
         unopened: Called with receipt id and class of error for each deposit that cannot be opened.
+        loop: Whose loop the connections live on: the caller's own, which publishes; None: on a thread beside everybody.
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class RabbitQueue:
         *,
         share: Share | None = None,
         unopened: Callable[[str, str], None] = _silent,
+        loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         """Begin to connect; nothing is waited for."""
         self._url = url
@@ -95,7 +97,7 @@ class RabbitQueue:
         parameters(url, name="")  # a bad URL leaves no thread behind
         name, heartbeat = f"dmp-gateway {os.getpid()}-{secrets.token_hex(2)}", self._settings.heartbeat_seconds
         role = "door" if share is None else share.role
-        self._thread = LoopThread("broker", role)
+        self._thread = LoopThread("broker", role) if loop is None else CallersLoop(loop, role)
         #: Deposits, requests and reports of this process.
         self.door = DoorSide(self._thread, url, keys, self._settings, name=name, heartbeat=heartbeat)
         self._name, self._role = name, role
