@@ -24,6 +24,8 @@ _NOT_FOUND: Final = 404
 _PRECONDITION_FAILED: Final = 406
 #: How long an operator waits for a broker.
 _CONNECT_SECONDS: Final = 10.0
+#: Of a whole handshake, with TLS and half a second each way: one that was begun into a silent line keeps the next one waiting.
+_HANDSHAKE_SECONDS: Final = 7.0
 #: How long an operator waits for one that reads nothing.
 _BLOCKED_SECONDS: Final = 5.0
 #: What it means when a broker reads nothing of who publishes.
@@ -79,8 +81,7 @@ def parameters(url: str, *, name: str, heartbeat: int = 30) -> pika.URLParameter
     made.heartbeat = heartbeat
     made.connection_attempts = 1
     made.socket_timeout = _CONNECT_SECONDS
-    # Of the whole handshake: one that was begun into a silent line keeps the next one waiting.
-    made.stack_timeout = _CONNECT_SECONDS
+    made.stack_timeout = _HANDSHAKE_SECONDS
     made.blocked_connection_timeout = None
     made.client_properties = {"connection_name": name, "product": "dmp-gateway"}
     return made
