@@ -1,12 +1,13 @@
 """
 The sabotages.
 
-1 to 16 are those of the proof's list that this code can express (4, 5 and 6 want a broker, 13 and 14 an outbox that is sent);
-from 20 on they are ours.
+1 to 16 are those of the proof's list that this code can express (13 and 14 want an outbox that is sent); from 17 on they are
+ours. What lies between door and store is in `pipeline`.
 """
 
 from typing import Final
 
+from tests.sabotage.pipeline import PIPELINE
 from tests.sabotage.sabotage import Edit, Sabotage, breaking
 
 _RULES: Final = "gateway/rules"
@@ -482,4 +483,5 @@ SABOTAGES: Final[tuple[Sabotage, ...]] = (
         "arguments = _QUORUM",
         "tests/contract/queue/test_midnight_walk.py",
     ),
+    *PIPELINE,
 )

@@ -37,6 +37,13 @@ def test_without_any_identifier_it_is_the_first_partition() -> None:
     assert lanes.partition(deposit(identity=PatientIdentity()).submission) == 0
 
 
+def test_all_deposits_of_a_patient_travel_in_one_lane() -> None:
+    """Their order is kept in a lane alone: whatever the deposit, its door, its receipt."""
+    for ins in ("275016301234597", "186027505432185"):
+        made = [deposit(number, identity=patient(ins), title=f"n° {number}") for number in range(50)]
+        assert len({lanes.lane(each, 100 + number) for number, each in enumerate(made)}) == 1
+
+
 def test_large_starts_past_its_limit() -> None:
     assert lanes.lane(deposit(), lanes.LARGE_BYTES).startswith("deposits.")
     assert lanes.lane(deposit(), lanes.LARGE_BYTES + 1) == "large"
