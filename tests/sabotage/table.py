@@ -301,8 +301,8 @@ SABOTAGES: Final[tuple[Sabotage, ...]] = (
         "31",
         "an opposition dated ahead waits for its date",
         f"{_RULES}/opposition.py",
-        "if _opposes(held) or _instant(held) <= now]",
-        "if held.statement.collected_at is None or held.statement.collected_at.start <= now]",
+        "if placed.opposes or placed.key[0] <= now]",
+        "if placed.held.statement.collected_at is None or placed.held.statement.collected_at.start <= now]",
         "tests/unit/rules/test_opposition.py",
     ),
     breaking(
