@@ -12,7 +12,7 @@ pytestmark = [pytest.mark.faults, pytest.mark.door]
 
 def test_what_dies_drops_or_stays_away_loses_and_repeats_nothing(tmp_path: Path) -> None:
     """A door or worker, the lines to the broker, the broker itself; while it is away every answer is AR."""
-    run = troubled(tmp_path / "run", 1458, [kill, drop, drop, away(3.0)], connections=8, patience=4)
+    run = troubled(tmp_path / "run", 1458, [kill, drop, drop, away(2.0)], connections=8, patience=3)
     print(run.line())
     held(run)
     assert (run.faults, run.kills) == (4, 1)

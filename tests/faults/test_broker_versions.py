@@ -37,21 +37,13 @@ def test_doors_and_workers_of_two_versions_side_by_side(tmp_path: Path) -> None:
         answers = [door.ask(oru(report)) for report in ahead]
         assert [answer.code for answer in answers] == ["AA"] * 3
 
-        def left(life: str) -> bool:
-            lines = life.splitlines()
-            return all(any("NewerVersion" in line and answer.reference in line for line in lines) for answer in answers)
+        def left() -> bool:
+            lines = [line for line in door.log.read_text(encoding="utf-8").splitlines() if "NewerVersion" in line]
+            return all(any(answer.reference in line for line in lines) for answer in answers)
 
-        wait(lambda: left(door.log.read_text(encoding="utf-8")))
-        assert door.process.stop() == 0
-
-        # The worker of this version takes what its own door writes, past what it must leave.
-        begun = len(door.log.read_text(encoding="utf-8"))
-        door.process.start(Orders.wire(mllp=NOW, worker=NOW))
-        own = biology(patient)
-        assert door.send(oru(own)).facts == ("AA", "stored", ())
-        wait(lambda: left(door.log.read_text(encoding="utf-8")[begun:]))
-        if stored_documents(door.record(patient.ins)) != [own.id]:
-            raise Breach("what a newer gateway wrote was read by this one, or what this one wrote was lost")
+        wait(left)
+        if stored_documents(door.record(patient.ins)):
+            raise Breach("what a newer gateway wrote was read by this one")
         assert door.process.stop() == 0
 
         # The worker is upgraded: it takes what waited for it, and what the version before writes.
@@ -59,5 +51,5 @@ def test_doors_and_workers_of_two_versions_side_by_side(tmp_path: Path) -> None:
         before = biology(patient)
         assert door.send(oru(before)).facts == ("AA", "stored", ())
         assert [door.decided(answer.reference).deposit.state for answer in answers] == ["stored"] * 3
-        if stored_documents(door.record(patient.ins)) != sorted(report.id for report in (*ahead, own, before)):
+        if stored_documents(door.record(patient.ins)) != sorted(report.id for report in (*ahead, before)):
             raise Breach("what was answered AA is not stored, once")
