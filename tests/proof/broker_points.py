@@ -29,7 +29,7 @@ ELSEWHERE: Final = {
     "queue.publish.written": "the embedded queue's file alone",
     "store.read": "SQLite alone: on PostgreSQL each statement is a point",
     "store.write": "SQLite alone: on PostgreSQL each statement is a point",
-    "broker.looked": "a lane's queue was deleted by hand, with what it held: tests/contract/queue/test_broker.py",
+    "broker.looked": "a lane's queue was deleted by hand, with what it held: tests/contract/queue/test_broker_faults.py",
 }
 _OF_A_DOOR: Final = (
     *("door.received", "door.read", "queue.publish.begun", "queue.publish.committed", "door.answered"),
