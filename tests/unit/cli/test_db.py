@@ -179,7 +179,7 @@ def test_over_a_broker_what_is_missing_may_only_wait(run: Run, tmp_path: Path, m
     assert (told.exit_code, "gone" in told.stdout, "broker" in told.stderr) == (1, True, False)
     monkeypatch.setenv("AMQP_URL", "amqp://someone@127.0.0.1:1/%2F")
     told = run("db", "missing")
-    assert (told.exit_code, "gone" in told.stdout, "waits in the broker" in told.stderr) == (1, True, True)
+    assert (told.exit_code, "gone" in told.stdout, "What waits in the broker cannot be told" in told.stderr) == (1, True, True)
 
 
 @pytest.mark.parametrize("since", ["9999-12-31T23:59-14:00", "0001-01-01T00:00+14:00", "2026-99-99", "yesterday"])

@@ -1,0 +1,174 @@
+"""`queue status`: what is ready, in hand, since when and who takes it, of a file and of a broker with and without its plug-in."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from gateway.cli.main import main
+from gateway.model.outcome import Outcome
+from gateway.model.verdict import Verdict
+from gateway.queue import lanes
+from gateway.queue.embedded import EmbeddedQueue
+from gateway.queue.keys import Keys, initialise
+from gateway.wiring.clock import SystemClock
+from gateway.wiring.data import DataDirectory
+from tests.harness import rabbitmq
+from tests.harness.broker_lanes import HOURS, LANE, Lanes, until
+from tests.harness.door import Door
+from tests.strategies.submissions import deposit
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Lanes]:
+    """Without the plug-in."""
+    node = rabbitmq.shared()
+    node.empty()
+    made = Lanes(node, tmp_path / "data")
+    yield made
+    made.close()
+
+
+@pytest.mark.faults
+def test_a_broker_without_its_plug_in_tells_what_it_can_and_says_what_not(broker: Lanes, tmp_path: Path) -> None:
+    for number in range(3):
+        broker.publish(number)
+    before = broker.status(code=1)[LANE]
+    asked = ("ready", "unacknowledged", "consumers", "oldest_age_seconds", "active", "published")
+    assert [before[name] for name in asked] == [3, 0, 0, None, None, None]
+    told = broker.run("queue", "status")
+    assert "rabbitmq-plugins enable rabbitmq_management" in told.stderr and "taken by nobody: all 20" in told.stderr
+
+    holder = broker.worker(0, 2)
+    until(lambda: broker.status()[LANE]["unacknowledged"] == 3)
+    standby = broker.worker(1, 2)
+    until(lambda: all(line["consumers"] == 2 for name, line in broker.status().items() if name in lanes.CARRYING))
+    batch = holder.take(10, 1 << 20, 20)
+    found = broker.status(code=0)
+    held = found[LANE]
+    assert (held["ready"], held["unacknowledged"], held["dead_letter"], held["dead_letter_messages"]) == (
+        0,
+        3,
+        "dmpgw.v2.dead",
+        0,
+    )
+    assert HOURS.total_seconds() <= held["oldest_age_seconds"] < HOURS.total_seconds() + 600
+    assert held["active"].startswith("worker 1 of 2, pid ")
+    # Two could, and nobody holds anything: the broker alone does not tell who is active.
+    other = next(each for each in lanes.DEPOSITS if each != LANE)
+    assert (found[other]["consumers"], found[other]["active"], found[other]["unacknowledged"]) == (2, None, 0)
+
+    # Keys of another installation: the workers answer nothing, and the verb says so instead of 0.
+    (tmp_path / "other").mkdir(mode=0o700)
+    initialise(tmp_path / "other" / "keys", SystemClock())
+    told = broker.run("queue", "status", "--json", "--data", str(tmp_path / "other"))
+    line = next(line for line in map(json.loads, told.stdout.splitlines()) if line["lane"] == LANE)
+    assert (line["unacknowledged"], line["oldest_age_seconds"]) == (None, None)
+    assert "0 of 2 workers answered" in told.stderr
+    told = broker.run("queue", "status", "--data", str(tmp_path / "none"))
+    assert "none to be read" in told.stderr and not (tmp_path / "none").exists()
+
+    holder.settle([(each, Outcome(verdict=Verdict.STORED, receipt=each.receipt)) for each in batch])
+    until(lambda: broker.status(code=0)[LANE]["unacknowledged"] == 0)
+    # An answer that came too late for who asked is no trouble of the worker's.
+    assert {holder.problem(), standby.problem()} == {None}
+
+
+@pytest.fixture
+def node() -> Iterator[rabbitmq.Node]:
+    """A broker with the plug-in."""
+    made = rabbitmq.Node(management=True)
+    yield made
+    made.close()
+
+
+@pytest.mark.faults
+def test_the_plug_in_tells_what_passed_who_is_active_and_what_is_wrong(
+    node: rabbitmq.Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broker = Lanes(node, tmp_path / "data")
+    try:
+        first = broker.worker(0, 2)
+        until(lambda: all(line["consumers"] for name, line in broker.status().items() if name in lanes.CARRYING))
+        broker.worker(1, 2)
+        broker.publish(1)
+        (taken,) = first.take(10, 1 << 20, 30)
+        first.settle([(taken, Outcome(verdict=Verdict.STORED, receipt=taken.receipt))])
+        broker.publish(2)
+        # The plug-in counts a while later.
+        until(lambda: [broker.status(code=0)[LANE][name] for name in ("published", "settled", "unacknowledged")] == [2, 1, 1])
+        until(lambda: {line["consumers"] for name, line in broker.status().items() if name in lanes.CARRYING} == {2})
+        found = broker.status(code=0)
+        # Nobody holds anything of the other lanes: the broker says who is active.
+        assert {found[each]["active"].partition(",")[0] for each in lanes.DEPOSITS} == {"worker 1 of 2"}
+        until(lambda: {line["state"] for line in broker.status().values()} == {"running"})
+        assert broker.run("queue", "status").stderr == ""
+
+        well = broker.doctor()
+        assert {state for each in ("broker", "policies", "workers") for state, _ in well[each]} == {"ok"}
+        assert well["lanes"] == [("problem", f"0 ready and 1 handed out ({LANE} 0+1), the oldest for 3 h")]
+        node.control("set_policy", "everything", ".*", '{"message-ttl":60000,"max-length":10}', "--apply-to", "queues")
+        node.control("set_vm_memory_high_watermark", "absolute", "1MB")
+        monkeypatch.setattr("gateway.queue.rabbitmq.setup._BLOCKED_SECONDS", 0.5)
+        found: dict[str, list[tuple[str, str]]] = {}
+
+        def alarmed() -> bool:
+            found.clear()
+            found.update(broker.doctor())
+            return "alarm: memory" in str(found) and len(found.get("policy everything", ())) == 2
+
+        until(alarmed)
+        assert [state for name, told in found.items() if name.startswith("node ") for state, _ in told] == ["problem"]
+        # Without the plug-in too: a broker that reads nothing is known by a message that it does not take.
+        assert any(state == "problem" and "it has an alarm" in text for state, text in found["broker"])
+        assert [state for state, text in found["policy everything"] if "message-ttl" in text] == ["problem"]
+        assert [state for state, text in found["policy everything"] if "max-length" in text] == ["note"]
+    finally:
+        broker.close()
+
+
+@pytest.mark.faults
+def test_what_was_given_up_ends_with_1(broker: Lanes) -> None:
+    worker = broker.worker()
+    until(lambda: all(line["consumers"] for name, line in broker.status().items() if name != "dead"))
+    assert broker.run("queue", "status").exit_code == 0
+    asyncio.run(broker.door.door._confirmed(LANE, "stranger", b"\x01 not sealed", reply_to=None, received_at=None))
+    assert worker.take(1, 1000, 0.5) == []
+    until(lambda: broker.status()["dead"]["ready"] == 1)
+    told = broker.run("queue", "status")
+    assert told.exit_code == 1 and "1 messages were given up" in told.stderr and "dead (1)" in told.stdout
+
+
+def test_a_file_without_a_gateway_tells_what_lies_there(tmp_path: Path) -> None:
+    directory = DataDirectory(tmp_path / "data")
+    told = CliRunner().invoke(main, ["queue", "status", "--data", str(directory.path)])
+    assert told.exit_code == 1 and "There is no queue" in told.stderr
+    directory.path.mkdir(mode=0o700)
+    initialise(directory.keys, SystemClock())
+    queue = EmbeddedQueue(directory.queue, Keys.open(directory.keys, SystemClock()))
+    for number in range(3):
+        asyncio.run(queue.publish(deposit(number)))
+    (taken, *_) = queue.take(1, 1, 5)
+    depth = next(each for each in queue.depth() if each.lane == LANE)
+    assert (depth.waiting, depth.in_hand, taken.lane) == (3, 1, LANE)
+    queue.close()
+    told = CliRunner().invoke(main, ["queue", "status", "--data", str(directory.path), "--json"])
+    found = {line["lane"]: line for line in map(json.loads, told.stdout.splitlines())}
+    assert list(found) == list(lanes.CARRYING)
+    line = found[LANE]
+    assert (line["ready"], line["unacknowledged"], line["consumers"], line["oldest_received_at"]) == (
+        3, 0, 0, deposit(0).reception.received_at,
+    )  # fmt: skip
+    assert told.exit_code == 1 and "no gateway runs" in told.stderr
+
+
+@pytest.mark.door
+def test_a_running_gateway_tells_of_its_own_file(tmp_path: Path) -> None:
+    with Door(tmp_path) as door:
+        found = door.verb("queue", "status")
+        assert {line["lane"] for line in found} == set(lanes.CARRYING)
+        assert {(line["consumers"], line["ready"], line["unacknowledged"]) for line in found} == {(1, 0, 0)}
+        assert all(line["active"].startswith("worker, pid ") for line in found)
