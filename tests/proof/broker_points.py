@@ -29,7 +29,6 @@ ELSEWHERE: Final = {
     "queue.publish.written": "the embedded queue's file alone",
     "store.read": "SQLite alone: on PostgreSQL each statement is a point",
     "store.write": "SQLite alone: on PostgreSQL each statement is a point",
-    "broker.looked": "a lane's queue was deleted by hand, with what it held: tests/contract/queue/test_broker_faults.py",
 }
 _OF_A_DOOR: Final = (
     *("door.received", "door.read", "queue.publish.begun", "queue.publish.committed", "door.answered"),
@@ -41,7 +40,8 @@ _OF_A_DOOR: Final = (
 _OF_A_WORKER: Final = (
     *("queue.taken", "store.lock.asked", "store.lock.granted", "store.begun", "store.resolved", "store.decided", "store.written"),
     *("store.commit.asked", "store.committed", "queue.settle.written", "queue.settle.committed", "event.received"),
-    *("event.committed", "broker.connect", "broker.opened", "broker.consume", "broker.replies.consume", "broker.publish"),
+    *("event.committed", "broker.connect", "broker.opened", "broker.looked", "broker.consume", "broker.replies.consume"),
+    *("broker.publish",),
     *("broker.published", "broker.confirmed", "broker.told", "broker.delivered", "broker.ack", "broker.acked", "broker.reject"),
     *("broker.flush", "broker.request.taken", "broker.request.answered", "broker.reply", "broker.report.taken"),
     *("broker.report.noted", "broker.marker.begun", "broker.marker.confirmed", "broker.marker.taken", "broker.marker.passed"),
@@ -52,7 +52,7 @@ PLACES: Final[tuple[Place, ...]] = (
     *((WORKER, point) for point in _OF_A_WORKER),
 )
 #: Passed while a process starts; only the first hits of a life.
-_AT_A_START: Final = {"broker.connect", "broker.opened", "broker.consume", "broker.replies.consume"}
+_AT_A_START: Final = {"broker.connect", "broker.opened", "broker.looked", "broker.consume", "broker.replies.consume"}
 #: Passed only while keys of a day before are there: at the first start of a run.
 FIRST: Final[tuple[Place, ...]] = ((DOOR, "broker.erasable.begun"), (DOOR, "broker.erasable.waited"))
 #: A gateway is started anew after so many deaths: the supervisor waits longer for each that dies again.
@@ -129,7 +129,7 @@ def _mark_again(made: Stack) -> None:
 
 #: What leads to points that are not passed among messages.
 _LEADS: Final[dict[Place, Callable[[Stack], None]]] = {
-    **{(role, point): _die(role) for role in (DOOR, WORKER) for point in _AT_A_START},
+    **{place: _die(place[0]) for place in PLACES if place[1] in _AT_A_START},
     **{(DOOR, point): _die(DOOR) for point in ("broker.marker.begun", "broker.marker.confirmed")},
     # A door that begins marks every lane: it cannot know what they have passed.
     **{(WORKER, f"broker.marker.{step}"): _die(DOOR) for step in ("taken", "passed", "settled")},
