@@ -8,9 +8,9 @@ from typing import Final
 
 import click
 import msgspec
-from prometheus_client.metrics import MetricWrapperBase
 
 from gateway.cli.main import main as program
+from gateway.cli.reference_metrics import metrics_page
 from gateway.cli.reference_watch import identity_watch
 from gateway.config.settings import LISTS, SECTIONS, SETTINGS, Setting
 from gateway.mappers.hl7v2.ack import APPLICATION_ERRORS, CODE_SYSTEM
@@ -18,7 +18,6 @@ from gateway.model.problem import ERR3_TEXT, ProblemCode
 from gateway.model.problems import GROUPS, NEVER_REFUSES, RESERVED, SOMETIMES_WARNS
 from gateway.model.source import Grant
 from gateway.store.retention import JOBS
-from gateway.telemetry import metrics
 from gateway.telemetry.events import EVENTS, Event
 from gateway.telemetry.redaction import FIELDS
 from gateway.terminology.files import load
@@ -117,19 +116,16 @@ writes one object per line ([schemas](../schemas/)). Exit status: 0 done, 1 refu
 """
 
 _EVENTS: Final = """\
-# Log events and metrics
+# Log events
 
 The log is one line per event on standard error: JSON, or text for people where a terminal reads it (`log.format`). Every line has
 `timestamp` (UTC), `level` and `event`; empty fields are left out. A line holds ids and codes only: a text that does not have its
 field's form is left out, or a short hash stands for it, keyed anew in each process.
 
-At level `info` one line tells the whole of a message at its door, and one what the record made of a deposit.
-"""
+At level `info` one line tells the whole of a message at its door, and one what the record made of a deposit. What is away is said
+once, again each minute, and when it is back; the libraries of broker and database, which tell of every try, at `debug` only.
 
-_METRICS: Final = """\
-Counted in the process, with the prefix `dmpgw_`; labels are doors, sources, types, verdicts and codes, never a person or a
-message. This version has no HTTP door to read them from: a running gateway gives their values in answer to the request `status`
-on `gateway.sock` ([control-request](../schemas/control-request.json)), which `doctor` uses too.\
+What is counted is in [metrics.md](metrics.md).
 """
 
 _TERMINOLOGY: Final = """\
@@ -293,7 +289,7 @@ def _walk(command: click.Command, context: click.Context) -> Iterator[tuple[str,
 
 
 def events() -> str:
-    """Return the page of log events and metrics."""
+    """Return the page of log events."""
     parts = [
         _MADE.format(where="`gateway/telemetry`"),
         _EVENTS,
@@ -304,16 +300,6 @@ def events() -> str:
     parts += [f"| `{event.name}` | {event.level} | {_first_line(event)} | {_fields(event)} |" for event in EVENTS]
     parts += ["", "## Fields", "", "| field | holds |", "|---|---|"]
     parts += [f"| `{name}` | {form.help}{' (a list)' if form.several else ''} |" for name, form in FIELDS.items()]
-    parts += [
-        "",
-        "## Metrics",
-        "",
-        _METRICS,
-        "",
-        "| metric | kind | labels | meaning |",
-        "|---|---|---|---|",
-        *sorted(_metrics()),
-    ]
     return "\n".join(parts) + "\n"
 
 
@@ -323,15 +309,6 @@ def _first_line(event: type[Event]) -> str:
 
 def _fields(event: type[Event]) -> str:
     return ", ".join(f"`{field.name}`" for field in msgspec.structs.fields(event) if field.name in FIELDS)
-
-
-def _metrics() -> Iterator[str]:
-    for collector in vars(metrics).values():
-        if isinstance(collector, MetricWrapperBase):
-            (family,) = collector.describe()
-            name = f"{family.name}_total" if family.type == "counter" else family.name
-            labels = ", ".join(f"`{label}`" for label in collector._labelnames)  # noqa: SLF001 - the library shows them nowhere else
-            yield f"| `{name}` | {family.type} | {labels} | {family.documentation} |"
 
 
 def terminology() -> str:
@@ -365,6 +342,7 @@ PAGES: Final = MappingProxyType[str, Callable[[], str]]({
     "settings.md": settings,
     "verbs.md": verbs,
     "events.md": events,
+    "metrics.md": lambda: _MADE.format(where="`gateway/telemetry/metrics.py`, `gateway/cli/alerts.py`") + metrics_page(),
     "terminology.md": terminology,
     "identity-watch.md": lambda: _MADE.format(where="`gateway/store/tasks.py`, `reference_watch.py`") + identity_watch(),
 })  # fmt: skip

@@ -38,6 +38,8 @@ class GatewayProcess:
         self._arguments = arguments
         self._process: subprocess.Popen[bytes] | None = None
         self.port = 0
+        #: Where its metrics are, if anywhere.
+        self.page: str | None = None
 
     def __enter__(self) -> Self:
         """Start and return it."""
@@ -71,7 +73,8 @@ class GatewayProcess:
             code = self._process.wait(_START_SECONDS)
             message = f"serve ended with {code}; see {self._log}"
             raise RuntimeError(message)
-        self.port = int(msgspec.json.decode(ready)["mllp_port"])
+        said = msgspec.json.decode(ready)
+        self.port, self.page = int(said["mllp_port"]), said.get("metrics")
         return self.port
 
     @property

@@ -154,10 +154,10 @@ def label(name: str, value: str) -> str:
         value: Its value.
 
     Returns:
-        The value if it has the field's form, else `other`.
+        The value if it has the field's form and does not look like an INS, else `other`.
     """
     pattern = FIELDS[name].pattern
-    return value if pattern is not None and pattern.fullmatch(value) else "other"
+    return value if pattern is not None and pattern.fullmatch(value) and not insured_like(value) else "other"
 
 
 def _one(form: Form, text: str) -> str | None:
