@@ -7,7 +7,7 @@ import pytest
 from tests.harness.breach import held
 from tests.proof.broker import away, drop, kill, troubled
 
-pytestmark = [pytest.mark.faults, pytest.mark.door]
+pytestmark = [pytest.mark.faults, pytest.mark.door, pytest.mark.timeout(300)]
 
 
 def test_what_dies_drops_or_stays_away_loses_and_repeats_nothing(tmp_path: Path) -> None:

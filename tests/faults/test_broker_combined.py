@@ -8,7 +8,7 @@ from tests.harness import postgres, rabbitmq
 from tests.harness.breach import held
 from tests.proof.combined import FAULTS, OF_SERVERS, combined, schedule
 
-pytestmark = [pytest.mark.faults, pytest.mark.door]
+pytestmark = [pytest.mark.faults, pytest.mark.door, pytest.mark.timeout(300)]
 
 SEED = 20_261_123
 

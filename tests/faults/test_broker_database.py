@@ -8,7 +8,7 @@ from tests.harness import rabbitmq
 from tests.harness.breach import held
 from tests.proof.broker_database import cut_commits, die, drop, lose_session, on_database
 
-pytestmark = [pytest.mark.faults, pytest.mark.door]
+pytestmark = [pytest.mark.faults, pytest.mark.door, pytest.mark.timeout(300)]
 
 
 def test_what_happens_to_the_database_loses_and_doubles_nothing(tmp_path: Path) -> None:

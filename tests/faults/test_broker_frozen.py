@@ -9,7 +9,7 @@ from tests.harness.breach import held
 from tests.harness.orders import WORKER
 from tests.proof.broker_frozen import frozen
 
-pytestmark = [pytest.mark.faults, pytest.mark.door]
+pytestmark = [pytest.mark.faults, pytest.mark.door, pytest.mark.timeout(300)]
 
 
 def test_what_wakes_beside_another_doubles_and_inverts_nothing(tmp_path: Path) -> None:

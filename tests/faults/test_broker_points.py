@@ -9,7 +9,7 @@ from tests.harness.breach import held
 from tests.harness.orders import DOOR, WORKER
 from tests.proof.broker_points import ELSEWHERE, PLACES, killed_at_points, missing_places
 
-pytestmark = [pytest.mark.faults, pytest.mark.door]
+pytestmark = [pytest.mark.faults, pytest.mark.door, pytest.mark.timeout(300)]
 
 SEED = 20_261_121
 #: Where something would be lost or doubled first; the campaign takes all of them.

@@ -8,7 +8,7 @@ from tests.harness import rabbitmq
 from tests.harness.breach import held
 from tests.proof.replayed import replayed
 
-pytestmark = [pytest.mark.faults, pytest.mark.door]
+pytestmark = [pytest.mark.faults, pytest.mark.door, pytest.mark.timeout(300)]
 
 
 def test_a_day_in_any_order_and_once_more_changes_nothing(tmp_path: Path) -> None:

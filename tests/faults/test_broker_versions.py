@@ -13,7 +13,7 @@ from tests.harness.day import biology, oru, someone
 from tests.harness.door import stored_documents
 from tests.harness.orders import Orders
 
-pytestmark = [pytest.mark.faults, pytest.mark.door]
+pytestmark = [pytest.mark.faults, pytest.mark.door, pytest.mark.timeout(300)]
 
 NOW, NEXT = wire.VERSION, wire.VERSION + 1
 _SECONDS = 60.0
