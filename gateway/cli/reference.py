@@ -233,7 +233,9 @@ def settings() -> str:
 
 
 def _default(row: Setting) -> str:
-    return "none: the file must say" if row.default is None else f"`{row.default}`"
+    if row.default is None:
+        return "none: the file must say"
+    return f"`{row.default}`" if row.default != "" else "empty"
 
 
 def _range(row: Setting) -> str:
