@@ -16,6 +16,8 @@ from gateway.wiring.health import Showing, Shown
 
 #: A monitor that says nothing for so long is let go.
 _SILENT_SECONDS: Final = 5.0
+#: How soon the end is noticed.
+_POLL_SECONDS: Final = 0.1
 #: How many may ask at once; one more is closed unread.
 _ASKING: Final = 16
 #: What is told of a process that lives and no longer does its work.
@@ -55,7 +57,7 @@ class Page:
         except OverflowError:
             raise OSError("no such port") from None
         self._server.set_app(self._answer)
-        self._thread = threading.Thread(target=self._server.serve_forever, name="metrics", daemon=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(_POLL_SECONDS,), name="metrics", daemon=True)
         self._thread.start()
         shown = f"[{host}]" if ":" in host else host
         #: Where it is.
