@@ -1,7 +1,7 @@
 """
 L5: a refusal leaves nothing. Marks that stand in one message alone are sought in every byte that the gateway has written.
 
-Packed bytes (zstd) are not looked into: what is refused never gets there, `source_form` and `source_part` have no row of it.
+What stands packed in a file is unpacked where it is whole; of what is refused, `source_form` and `source_part` have no row.
 """
 
 import json
