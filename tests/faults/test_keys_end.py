@@ -253,6 +253,7 @@ def whole(tmp_path: Path, clock: Shifted, monkeypatch: pytest.MonkeyPatch) -> It
     made.close()
 
 
+@pytest.mark.timeout(300)
 def test_broker_and_database_keep_nothing_of_what_was_refused(whole: Whole, clock: Shifted) -> None:
     """
     While it waits, once it is refused, once its key has ended, after crashes of the broker.

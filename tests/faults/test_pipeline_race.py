@@ -11,6 +11,7 @@ from tests.proof.pipeline_race import killed, pipeline_race, stopped
 pytestmark = [pytest.mark.faults, pytest.mark.door]
 
 
+@pytest.mark.timeout(300)
 def test_what_waits_in_a_lane_is_judged_by_what_was_said_meanwhile(tmp_path: Path) -> None:
     """Two doors, two workers, one of them frozen, then one killed: nothing against an opposition, nothing refused without one."""
     run = pipeline_race(tmp_path / "run", 1919, [stopped, killed], node=rabbitmq.shared())
