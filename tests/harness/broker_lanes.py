@@ -29,7 +29,7 @@ HOURS = timedelta(hours=3)
 LANE = lane(deposit(1), 100)
 
 
-def until(there: Callable[[], object], seconds: float = 30.0) -> None:
+def until(there: Callable[[], object], seconds: float = 60.0) -> None:
     """Wait for the scene."""
     limit = time.monotonic() + seconds
     while not there():
@@ -50,6 +50,8 @@ class Lanes:
             "AMQP_URL": node.url,
             "DMP_GATEWAY_DATA": str(data),
             "DMP_GATEWAY_QUEUE_MANAGEMENT_URL": node.management_url,
+            # `doctor` sends one of this size, to nowhere.
+            "DMP_GATEWAY_QUEUE_SEALED_LIMIT_BYTES": "65536",
         }
         self._open: list[Any] = []
         self.door = self.kept(RabbitQueue(node.url, self.keys))

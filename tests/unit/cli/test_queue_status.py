@@ -1,6 +1,7 @@
 """`queue status`: what is ready, in hand, since when and who takes it, of a file and of a broker with and without its plug-in."""
 
 import asyncio
+import http.client
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -85,6 +86,16 @@ def node() -> Iterator[rabbitmq.Node]:
     made.close()
 
 
+def put(node: rabbitmq.Node, path: str, body: object) -> None:
+    """Set something by the plug-in: quicker than `rabbitmqctl`."""
+    connection = http.client.HTTPConnection(node.management_url.removeprefix("http://"), timeout=30)
+    connection.request(
+        "PUT", path, json.dumps(body), {"Authorization": "Basic Z3Vlc3Q6Z3Vlc3Q=", "Content-Type": "application/json"}
+    )
+    assert connection.getresponse().status in {201, 204}
+    connection.close()
+
+
 @pytest.mark.faults
 def test_the_plug_in_tells_what_passed_who_is_active_and_what_is_wrong(
     node: rabbitmq.Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -110,7 +121,8 @@ def test_the_plug_in_tells_what_passed_who_is_active_and_what_is_wrong(
         well = broker.doctor()
         assert {state for each in ("broker", "policies", "workers") for state, _ in well[each]} == {"ok"}
         assert well["lanes"] == [("problem", f"0 ready and 1 handed out ({LANE} 0+1), the oldest for 3 h")]
-        node.control("set_policy", "everything", ".*", '{"message-ttl":60000,"max-length":10}', "--apply-to", "queues")
+        policy = {"pattern": ".*", "definition": {"message-ttl": 60_000, "max-length": 10}, "apply-to": "queues"}
+        put(node, "/api/policies/%2F/everything", policy)
         node.control("set_vm_memory_high_watermark", "absolute", "1MB")
         monkeypatch.setattr("gateway.queue.rabbitmq.setup._BLOCKED_SECONDS", 0.5)
         found: dict[str, list[tuple[str, str]]] = {}
