@@ -1001,7 +1001,7 @@ _CIRCUMSTANCE: Final = (
         issue="throttled",
         http=503,
         xds="XDSRepositoryBusy",
-        example="nine connections in the middle of messages of 30 MB",
+        example="four connections in the middle of messages of 30 MB",
         source="D-2",
     ),
     ProblemCode(

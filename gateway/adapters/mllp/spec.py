@@ -18,7 +18,7 @@ class Spec(Model, frozen=True, kw_only=True):
     reuse_port: bool = False
     frame_limit_bytes: int = 32 * 1024 * 1024
     #: Bytes of messages that all connections hold together; a connection that would hold more is answered AR and closed.
-    held_limit_bytes: int = 256 * 1024 * 1024
+    held_limit_bytes: int = 96 * 1024 * 1024
     idle_timeout_seconds: float = 300.0
     connection_limit: int = 256
     ack_wait_seconds: float = 10.0
