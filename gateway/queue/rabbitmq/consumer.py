@@ -22,6 +22,9 @@ from gateway.telemetry import points
 #: Unacknowledged deliveries of a lane at most, by lane; each up to 1 MiB, in `large` up to the cap (D-10).
 PREFETCH: Final = 32
 PREFETCH_LARGE: Final = 2
+#: Fewer deliveries than these wait so long for others, of several senders; within the 50 ms that a batch may (D-13).
+_FEW: Final = 16
+_GATHER_SECONDS: Final = 0.01
 #: After so long a worker stands by for the lanes of the others.
 STANDBY_SECONDS: Final = 30.0
 #: Waits between two looks whether a queue that is missing is there.
@@ -123,6 +126,8 @@ class Consumer:
         self._closed = False
         self._number = time.time_ns()
         self._missing: set[str] = set()
+        # The taking thread's alone.
+        self._several = False
         # The loop's alone.
         self._channel: Channel | None = None
         self._taken_from: set[str] = set()
@@ -140,6 +145,9 @@ class Consumer:
         """
         Return the next deliveries in order; none when the time is up or it is closed.
 
+        While several senders are at work, and the batch before was of several, a few wait a moment for more: a transaction costs
+        as much for one as for ten. A lone one waits for nobody.
+
         Args:
             limit: At most so many.
             byte_limit: At most so many bytes, the first one excepted.
@@ -150,6 +158,10 @@ class Consumer:
                 left = deadline - time.monotonic()
                 if left <= 0 or not self._changed.wait(left):
                     return []
+            few = len(self._ready) < min(limit, _FEW) and not self._closed
+        if few and self._several:
+            time.sleep(_GATHER_SECONDS)
+        with self._changed:
             batch: list[Taken] = []
             size = 0
             while self._ready and len(batch) < limit and not self._closed:
@@ -157,6 +169,7 @@ class Consumer:
                 if batch and size > byte_limit:
                     break
                 batch.append(self._ready.popleft())
+            self._several = len(batch) > 1
             return batch
 
     @property
