@@ -32,8 +32,8 @@ POINTS: Final = (
     "event.committed",
 )
 
-#: Those of a gateway of several processes alone, beside those above: every step that the broker sees, or that waits for it. A test
-#: fails if such a step of `gateway/queue/rabbitmq` has none.
+#: Those of a gateway of several processes alone, beside those above: every step that the broker sees, or that waits for it. A
+#: test fails if such a step of `gateway/queue/rabbitmq` has none.
 BROKER_POINTS: Final = (
     "broker.connect",
     "broker.opened",

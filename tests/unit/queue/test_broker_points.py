@@ -47,9 +47,7 @@ def without_point(source: str) -> list[str]:
                 name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
                 if ast.unparse(node.func) in {"points.reach", "points.statement"}:
                     reached.append(node.lineno)
-                elif name in STEPS:
-                    steps.append((node.lineno, name))
-                elif name == "close" and ast.unparse(node.func.value).endswith("connection"):
+                elif name in STEPS or (name == "close" and ast.unparse(node.func).endswith("connection.close")):
                     steps.append((node.lineno, name))
             elif isinstance(node, ast.Await) and not ast.unparse(node.value).startswith(OWN_WAITS):
                 steps.append((node.lineno, f"await {ast.unparse(node.value)}"))
