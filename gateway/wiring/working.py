@@ -17,6 +17,7 @@ from gateway.queue.rabbitmq.queue import RabbitQueue
 from gateway.queue.rabbitmq.queue import Settings as QueueLimits
 from gateway.queue.rabbitmq.setup import lanes_of
 from gateway.queue.rabbitmq.topology import declared
+from gateway.queue.rabbitmq.workers import holdings
 from gateway.queue.request import Erasable
 from gateway.store.port import Transient
 from gateway.telemetry import events, metrics
@@ -177,7 +178,7 @@ class WorkerProcess:
             return f"{', '.join(missing)} missing: `dmp-gateway queue setup` makes them" if missing else None
 
         def show_held() -> None:
-            held = {each.lane: each for each in queue.state().holds}
+            held = {each.lane: each for each in holdings(queue.unacknowledged())}
             for lane in CARRYING:
                 found = held.get(lane)
                 metrics.LANE_MESSAGES.labels(lane, "unacknowledged").set(found.count if found is not None else 0)

@@ -326,8 +326,12 @@ class RabbitQueue:
         """Return what this worker has in its hands, and what keeps it from its work. Called on the broker's loop."""
         consumers = [each for each in (self._consumer, self._asked, self._reported) if each is not None]
         takes = (lane for each in consumers for lane in each.takes)
-        held = (one for each in consumers for one in each.unacknowledged())
-        return this_worker(self._name, self._share, takes, held, self.problem())
+        return this_worker(self._name, self._share, takes, self.unacknowledged(), self.problem())
+
+    def unacknowledged(self) -> list[tuple[str, str]]:
+        """Return lane and receipt of everything that this worker was given and has not acknowledged."""
+        consumers = (each for each in (self._consumer, self._asked, self._reported) if each is not None)
+        return [one for each in consumers for one in each.unacknowledged()]
 
     def stopped_by(self) -> list[str]:
         """Return what keeps this process from publishing and taking, in codes; single lanes and deposits are none of it."""

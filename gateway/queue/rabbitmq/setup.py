@@ -193,7 +193,9 @@ def told(failure: BaseException) -> str:
     """Return what a broker or the system said, in its own words where it is the broker's."""
     if isinstance(failure, (ChannelClosedByBroker, ConnectionClosedByBroker)):
         return f"{failure.reply_code} {failure.reply_text}"
-    inner = failure.args[0] if failure.args else None
+    # Of the tries to connect the last; of each of them what the system said.
+    tries = getattr(failure, "exceptions", ())
+    inner = tries[-1] if tries else getattr(failure, "exception", failure.args[0] if failure.args else None)
     if isinstance(inner, BaseException):
         return told(inner)
     return getattr(failure, "strerror", None) or type(failure).__name__

@@ -164,9 +164,6 @@ def this_worker(
         held: Lane and receipt of every delivery that is not acknowledged.
         problem: What keeps it from its work.
     """
-    since: dict[str, list[datetime | None]] = {}
-    for lane, receipt in held:
-        since.setdefault(lane, []).append(issued_at(receipt))
     return WorkerState(
         worker=share.number + 1,
         of=share.of,
@@ -174,9 +171,17 @@ def this_worker(
         pid=os.getpid(),
         connection=connection,
         takes=tuple(sorted(takes)),
-        holds=tuple(_holding(lane, instants) for lane, instants in sorted(since.items())),
+        holds=holdings(held),
         problem=problem,
     )
+
+
+def holdings(held: Iterable[tuple[str, str]]) -> tuple[Holding, ...]:
+    """Return what is held of each lane, from lane and receipt of every delivery that is not acknowledged."""
+    since: dict[str, list[datetime | None]] = {}
+    for lane, receipt in held:
+        since.setdefault(lane, []).append(issued_at(receipt))
+    return tuple(_holding(lane, instants) for lane, instants in sorted(since.items()))
 
 
 def _holding(lane: str, since: list[datetime | None]) -> Holding:

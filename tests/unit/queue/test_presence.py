@@ -3,8 +3,11 @@
 from collections.abc import Callable
 
 import pytest
+from pika.adapters.utils.connection_workflow import AMQPConnectionWorkflowFailed, AMQPConnectorSocketConnectError
+from pika.exceptions import AMQPConnectionError
 
 from gateway.queue.rabbitmq.presence import Presence
+from gateway.queue.rabbitmq.setup import told
 from gateway.telemetry import events
 
 
@@ -127,3 +130,10 @@ def test_a_process_that_lets_go_says_nothing(scene: Scene) -> None:
     scene.presence.away("publish", ConnectionResetError())
     scene.loop.pass_by(600)
     assert scene.said == []
+
+
+def test_why_nobody_was_reached_is_what_the_system_said() -> None:
+    refused = AMQPConnectorSocketConnectError(ConnectionRefusedError(111, "Connection refused"))
+    assert told(AMQPConnectionError(AMQPConnectionWorkflowFailed([refused]))) == "Connection refused"
+    assert told(AMQPConnectionError()) == "AMQPConnectionError"
+    assert told(ConnectionResetError(104, "Connection reset by peer")) == "Connection reset by peer"
