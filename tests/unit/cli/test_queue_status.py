@@ -5,6 +5,7 @@ import http.client
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -97,6 +98,7 @@ def put(node: rabbitmq.Node, path: str, body: object) -> None:
 
 
 @pytest.mark.faults
+@pytest.mark.timeout(300)
 def test_the_plug_in_tells_what_passed_who_is_active_and_what_is_wrong(
     node: rabbitmq.Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -109,15 +111,18 @@ def test_the_plug_in_tells_what_passed_who_is_active_and_what_is_wrong(
         (taken,) = first.take(10, 1 << 20, 30)
         first.settle([(taken, Outcome(verdict=Verdict.STORED, receipt=taken.receipt))])
         broker.publish(2)
-        # The plug-in counts a while later.
-        until(lambda: [broker.status(code=0)[LANE][name] for name in ("published", "settled", "unacknowledged")] == [2, 1, 1])
-        until(lambda: {line["consumers"] for name, line in broker.status().items() if name in lanes.CARRYING} == {2})
-        found = broker.status(code=0)
+        found: dict[str, Any] = {}
+
+        def counted() -> bool:
+            """The plug-in counts a while later."""
+            found.update(broker.status(code=0))
+            passed = [found[LANE][name] for name in ("published", "settled", "unacknowledged")] == [2, 1, 1]
+            return passed and {line["state"] for line in found.values()} == {"running"}
+
+        until(counted)
         # Nobody holds anything of the other lanes: the broker says who is active.
         assert {found[each]["active"].partition(",")[0] for each in lanes.DEPOSITS} == {"worker 1 of 2"}
-        until(lambda: {line["state"] for line in broker.status().values()} == {"running"})
-        assert broker.run("queue", "status").stderr == ""
-
+        until(lambda: broker.run("queue", "status").stderr == "")
         well = broker.doctor()
         assert {state for each in ("broker", "policies", "workers") for state, _ in well[each]} == {"ok"}
         assert well["lanes"] == [("problem", f"0 ready and 1 handed out ({LANE} 0+1), the oldest for 3 h")]
@@ -125,19 +130,19 @@ def test_the_plug_in_tells_what_passed_who_is_active_and_what_is_wrong(
         put(node, "/api/policies/%2F/everything", policy)
         node.control("set_vm_memory_high_watermark", "absolute", "1MB")
         monkeypatch.setattr("gateway.queue.rabbitmq.setup._BLOCKED_SECONDS", 0.5)
-        found: dict[str, list[tuple[str, str]]] = {}
+        told: dict[str, list[tuple[str, str]]] = {}
 
         def alarmed() -> bool:
-            found.clear()
-            found.update(broker.doctor())
-            return "alarm: memory" in str(found) and len(found.get("policy everything", ())) == 2
+            told.clear()
+            told.update(broker.doctor())
+            return "alarm: memory" in str(told) and len(told.get("policy everything", ())) == 2
 
         until(alarmed)
-        assert [state for name, told in found.items() if name.startswith("node ") for state, _ in told] == ["problem"]
+        assert [state for name, each in told.items() if name.startswith("node ") for state, _ in each] == ["problem"]
         # Without the plug-in too: a broker that reads nothing is known by a message that it does not take.
-        assert any(state == "problem" and "it has an alarm" in text for state, text in found["broker"])
-        assert [state for state, text in found["policy everything"] if "message-ttl" in text] == ["problem"]
-        assert [state for state, text in found["policy everything"] if "max-length" in text] == ["note"]
+        assert any(state == "problem" and "it has an alarm" in text for state, text in told["broker"])
+        assert [state for state, text in told["policy everything"] if "message-ttl" in text] == ["problem"]
+        assert [state for state, text in told["policy everything"] if "max-length" in text] == ["note"]
     finally:
         broker.close()
 
