@@ -10,7 +10,7 @@ from tests.harness.disk import CannotMount, Disk
 from tests.proof import disks
 from tests.proof.line import Run
 
-pytestmark = [pytest.mark.faults, pytest.mark.door]
+pytestmark = [pytest.mark.faults, pytest.mark.door, pytest.mark.timeout(300)]
 
 #: What a machine that is busy with others may take longer.
 _SLACK_SECONDS = 60.0
@@ -53,4 +53,5 @@ def test_a_database_that_its_full_log_stopped_goes_on_when_it_is_started_with_ro
 
 def test_an_alarm_of_the_broker_stops_answers_and_no_worker(tmp_path: Path) -> None:
     """Its memory alarm: doors answer AR and nothing is promised, workers take what is there; then all goes on by itself."""
-    judged(disks.alarmed(tmp_path / "run", 15, [disks.alarm("memory", 0.2, slack=_SLACK_SECONDS)], rabbitmq.shared()))
+    troubles = [disks.alarm("memory", 0.2, slack=_SLACK_SECONDS)]
+    judged(disks.alarmed(tmp_path / "run", 15, troubles, rabbitmq.shared(), connections=4, workers=1))

@@ -28,7 +28,7 @@ from tests.proof.network import dark, slow, troubled
 from tests.strategies import records
 from tests.strategies.records import START, adt, opening, reception, stated
 
-pytestmark = [pytest.mark.faults]
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
 
 #: Nobody waits so long but one who waits for ever.
 _EVER_SECONDS = 60.0
@@ -139,7 +139,14 @@ def test_a_gateway_on_bad_lines_loses_nothing_and_goes_on(tmp_path: Path) -> Non
     far, trickle = Weather(delay=(0.005, 0.1)), Weather(rate=2_000, piece=1)
     troubles = [slow("broker", far, 1.0), slow("client", trickle, 1.0), dark(("broker",), 5.0, slack=60.0)]
     run = troubled(
-        tmp_path / "run", 10, troubles, node=rabbitmq.shared(), connections=4, answer_seconds=2.0, margin=_EVER_SECONDS
+        tmp_path / "run",
+        10,
+        troubles,
+        node=rabbitmq.shared(),
+        connections=4,
+        workers=1,
+        answer_seconds=2.0,
+        margin=_EVER_SECONDS,
     )
     print(run.line())
     held(run.judgement)

@@ -189,22 +189,26 @@ def alarm(kind: str, seconds: float, *, slack: float = 0.0) -> Trouble:
 
 
 @contextmanager
-def brokered(folder: Path, seed: int, node: rabbitmq.Node, database: str) -> Iterator[tuple[BrokerRig, Traffic]]:
+def brokered(
+    folder: Path, seed: int, node: rabbitmq.Node, database: str, workers: int = 2
+) -> Iterator[tuple[BrokerRig, Traffic]]:
     """A gateway of several processes, not started; ended at the end."""
-    rig = BrokerRig(folder, node, database)
+    rig = BrokerRig(folder, node, database, workers=workers)
     try:
         yield rig, Traffic(seed, people=random.Random(seed).randint(10, 20))
     finally:
         rig.close()
 
 
-def alarmed(folder: Path, seed: int, troubles: Sequence[Trouble], node: rabbitmq.Node, *, connections: int = 8) -> Run:
+def alarmed(
+    folder: Path, seed: int, troubles: Sequence[Trouble], node: rabbitmq.Node, *, connections: int = 8, workers: int = 2
+) -> Run:
     """Alarms of a broker, one after the other, against doors and workers."""
     server = postgres.shared()
     node.empty()
     database = server.lend(clean=False)
     try:
-        with brokered(folder, seed, node, database) as (rig, traffic):
+        with brokered(folder, seed, node, database, workers) as (rig, traffic):
             return run_scene(rig, traffic.patients, traffic.strand, connections, troubles)
     finally:
         server.give_back(database, thoroughly=False)

@@ -89,6 +89,7 @@ def troubled(
     *,
     node: rabbitmq.Node | None = None,
     connections: int = 8,
+    workers: int = 2,
     answer_seconds: float = 10.0,
     margin: float = _MARGIN_SECONDS,
     until: float = 0.0,
@@ -102,6 +103,7 @@ def troubled(
         troubles: What happens.
         node: The broker; None: one of the run's own.
         connections: How many send over the client's leg, and as many straight to the door.
+        workers: How many workers.
         answer_seconds: What is not durable by then is answered AR.
         margin: How long a busy machine may be late with it.
         until: `time.monotonic` at which to stop early; 0 for never.
@@ -113,7 +115,7 @@ def troubled(
     assert broker is not None
     broker.empty()
     database = server.lend(clean=False)
-    rig = WiredRig(folder, broker, database, seed=seed, answer_seconds=answer_seconds)
+    rig = WiredRig(folder, broker, database, seed=seed, workers=workers, answer_seconds=answer_seconds)
     happened = 0
     try:
         rig.open_records(traffic.patients)
