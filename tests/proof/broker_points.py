@@ -218,7 +218,10 @@ def _wait(made: Stack, place: Place) -> bool:
 def _start_anew(made: Stack) -> None:
     """`kill -9` of everything, and a new start."""
     made.rig.kill(made.load)
-    made.rig.restart(made.load)
+    made.rig.start()
+    made.load.listening(made.rig.gateway.port)
+    # Five processes start: what any of them had to wait for a processor does not count.
+    made.rig.wait_accepted(made.load)
 
 
 def _line(folder: Path, seed: int, number: int, end: float) -> Run:
