@@ -118,20 +118,20 @@ def test_no_more_is_held_than_the_limit(chunks: list[bytes]) -> None:
 
 
 def test_the_time_grows_with_the_size_only() -> None:
-    """A reader that looked again at what it holds would need 16 times as long for 4 times as much."""
+    """A reader that looked again at what it holds would need 256 times as long for 16 times as much."""
 
     def seconds(size: int) -> float:
         best = float("inf")
         for _ in range(3):
             reader = FrameReader(size)
             reader.feed(b"\x0b")
-            started = time.perf_counter()
+            started = time.thread_time()
             for _ in range(size // 256):
                 reader.feed(b"x" * 256)
-            best = min(best, time.perf_counter() - started)
+            best = min(best, time.thread_time() - started)
         return best
 
-    assert seconds(8_000_000) < 10 * seconds(2_000_000)
+    assert seconds(8_000_000) < 100 * seconds(500_000)
 
 
 def test_what_is_given_up_leaves_its_head_and_nothing_else() -> None:
