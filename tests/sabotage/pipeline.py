@@ -114,6 +114,7 @@ PIPELINE: Final[tuple[Sabotage, ...]] = (
         f"{_RABBIT}/publisher.py",
         "here = taken and message.receipt not in self._returned",
         "here = taken",
+        _GUARDS,
         _TAGS,
     ),
     breaking(
@@ -157,8 +158,9 @@ PIPELINE: Final[tuple[Sabotage, ...]] = (
         "what was in flight when the line was lost is published again on the next one",
         f"{_RABBIT}/publisher.py",
         "        _tell(gone, taken=False)\n\n    def blocked",
-        "        self._again = gone\n\n    def blocked",
-        _TAGS,
+        "        self._waiting.extend(gone)\n        self._waiting_bytes = sum(len(each.body) for each in gone)\n"
+        "        self._thread.call(self._pump)\n\n    def blocked",
+        _GUARDS,
     ),
     breaking(
         "10i",
