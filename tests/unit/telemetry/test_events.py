@@ -96,7 +96,8 @@ def test_every_metric_has_the_prefix_and_a_help_text() -> None:
     families = list(metrics.REGISTRY.collect())
     assert families
     assert all(family.name.startswith("dmpgw_") and family.documentation for family in families)
-    assert {name for family in families for sample in family.samples for name in sample.labels} <= FIELDS.keys() | {"kind", "le"}
+    labels = {name for family in families for sample in family.samples for name in sample.labels}
+    assert labels <= FIELDS.keys() | {"kind", "le", "check"}
 
 
 def test_a_refusal_is_counted_by_rule(output: io.StringIO) -> None:

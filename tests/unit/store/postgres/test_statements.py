@@ -82,7 +82,7 @@ def test_every_statement_is_reached(bench: Postgres, monkeypatch: pytest.MonkeyP
         reader.record(*ALICE.key, START), reader.stored_against_an_opposition(), reader.opposed_scopes()
         assert checks.check(reader, START) == [] and reader.trace_of(1) is not None
         reader.known_receipts(["r000001"]), reader.came_again([sent, typed])
-        list(reader.traces())
+        list(reader.traces()), reader.parked()
     server_facts(bench.url)
     bench.store.pass_lanes([LanePassed(lane="bulk", day=1)])
     assert len(bench.store.lanes_passed()) == 1 and bench.store.first_parked() is None and bench.store.parked() == 0
