@@ -142,9 +142,7 @@ class GrownPostgres(Grown):
     def bare(self) -> float:
         """Send the same COPYs in the same transactions, and nothing else."""
         tail = f".bare{next(self._round)}"
-        copies = [
-            (name, [renamed(copied(name)[1], row, tail) for row in rows]) for name, rows in self.captured if name in COPIED
-        ]
+        copies = [(name, [renamed(copied(name)[1], row, tail) for row in rows]) for name, rows in self.captured if name in COPIED]
         transactions = _transactions(copies)
         begun = time.perf_counter()
         for transaction in transactions:
