@@ -33,6 +33,7 @@ from psycopg import sql
 
 from gateway.store.postgres.migrations import migrate
 from gateway.store.postgres.session import ROLES
+from tests.harness import owned
 from tests.harness.ports import free_ports
 
 _HOW: Final = (
@@ -221,7 +222,7 @@ class Cluster(Server):
         programs = find_programs()
         user = _unprivileged_user()
         sweep()
-        self._home = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-{_began(os.getpid())}-"))
+        self._home = owned.made(_PREFIX)
         (self.port,) = free_ports(1)
         self._settings = {**_SETTINGS, **(settings or {}), "port": self.port}
         data = (disk or self._home) / "data"
@@ -280,7 +281,7 @@ class Cluster(Server):
                 os.kill(pid, signal.SIGKILL)
         self._process.wait(_START_SECONDS)
         until = time.monotonic() + _START_SECONDS
-        while any(_began(pid) for pid in pids) and time.monotonic() < until:
+        while any(owned.began(pid) for pid in pids) and time.monotonic() < until:
             time.sleep(0.01)
 
     @property
@@ -385,29 +386,15 @@ def sweep() -> None:
     """
     Stop the servers and remove the folders that runs left which were killed.
 
-    A folder names the process that made it, and since when that runs: another process with its number is another process. The
-    server is ended by the process id in its own folder, if that process works in this folder.
+    The server is ended by the process id in its own folder, if that process works in this folder.
     """
-    for home in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*-*-*"):
-        owner, began = home.name.removeprefix(_PREFIX).split("-")[:2]
-        if not (owner.isdigit() and began.isdigit()) or _began(int(owner)) == int(began):
-            continue
+    for home in owned.left(_PREFIX):
+        found: list[int] = []
         with contextlib.suppress(OSError, ValueError, IndexError):
             pid = int((home / "data" / "postmaster.pid").read_text().split()[0])
             if Path(f"/proc/{pid}/cwd").resolve() == (home / "data").resolve():
-                for each in (pid, *_children(pid)):
-                    with contextlib.suppress(ProcessLookupError):
-                        os.kill(each, signal.SIGKILL)
-        shutil.rmtree(home, ignore_errors=True)
-
-
-def _began(pid: int) -> int:
-    """When a process began, in ticks of the machine; 0 if there is none (a dead one that nobody waited for counts as none)."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
-    except OSError:
-        return 0
-    return 0 if fields[0] == "Z" else int(fields[19])
+                found = [pid, *_children(pid)]
+        owned.removed(home, *found)
 
 
 def _children(pid: int) -> list[int]:

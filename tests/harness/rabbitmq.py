@@ -14,7 +14,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import tempfile
 import time
 from pathlib import Path
 from typing import Final
@@ -25,6 +24,7 @@ from pika.exceptions import AMQPError
 from gateway.queue.rabbitmq.setup import Step, setup
 from gateway.queue.rabbitmq.topology import declared
 from gateway.queue.seal import SEALED_LIMIT_BYTES
+from tests.harness import owned
 from tests.harness.ports import free_ports
 
 _HOW: Final = (
@@ -32,6 +32,7 @@ _HOW: Final = (
     "or name a broker whose queues dmpgw.* may be made and emptied: TEST_AMQP_URL=amqp://user:password@host:5672/vhost"
 )
 _START_SECONDS: Final = 60
+_PREFIX: Final = "dmpgw-rmq-"
 
 
 class BrokerMissing(Exception):
@@ -72,7 +73,8 @@ class Node(Broker):
 
     def __init__(self, *, prepared: bool = True, management: bool = False, disk: Path | None = None) -> None:
         program = _program()
-        self._home = Path(tempfile.mkdtemp(prefix="dmpgw-rmq-"))
+        sweep()
+        self._home = owned.made(_PREFIX)
         self.port, dist, epmd, plugin = free_ports(4)
         #: Where the management plug-in answers; without it nobody does.
         self.management_url = f"http://127.0.0.1:{plugin}"
@@ -113,7 +115,8 @@ class Node(Broker):
         # The node would start it as a daemon that outlives it.
         self._names = subprocess.Popen(
             ["epmd", "-port", str(epmd), "-address", "127.0.0.1"],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/", **self._who,
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            env=self._environment, cwd="/", **self._who,
         )  # fmt: skip
         until = time.monotonic() + _START_SECONDS
         while time.monotonic() < until:
@@ -170,6 +173,12 @@ class Node(Broker):
         self._names.kill()
         self._names.wait(_START_SECONDS)
         shutil.rmtree(self._home, ignore_errors=True)
+
+
+def sweep() -> None:
+    """End the nodes and remove the folders that runs left which were killed."""
+    for home in owned.left(_PREFIX):
+        owned.removed(home, *owned.at_home(home))
 
 
 @functools.cache

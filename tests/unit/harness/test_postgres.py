@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from gateway.store.postgres.migrations import migrate
-from tests.harness import postgres
+from tests.harness import owned, postgres
 
 
 @pytest.fixture
@@ -117,16 +117,16 @@ def killed(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Calla
 
 def gone(pid: int, seconds: float = 10) -> bool:
     until = time.monotonic() + seconds
-    while postgres._began(pid) and time.monotonic() < until:
+    while owned.began(pid) and time.monotonic() < until:
         time.sleep(0.02)
-    return not postgres._began(pid)
+    return not owned.began(pid)
 
 
 @pytest.mark.faults
 def test_what_a_killed_run_left_is_swept_and_nothing_else(killed: Callable[[str], tuple[int, Path]]) -> None:
     mine = postgres.shared()
     pid, folder = killed("unbound")
-    assert postgres._began(pid), "the server ended by itself: the test shows nothing"
+    assert owned.began(pid), "the server ended by itself: the test shows nothing"
     assert folder.exists()
     postgres.sweep()
     assert gone(pid)
