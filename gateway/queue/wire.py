@@ -33,6 +33,9 @@ VERSION: Final = 1
 #: Bytes of all parts of a deposit together, unpacked.
 UNPACKED_LIMIT_BYTES: Final = 64 * 1024 * 1024
 
+#: Bytes of all parts that one batch holds unpacked, its last deposit apart: what packs a thousandfold is small on its way alone.
+TOGETHER_LIMIT_BYTES: Final = 32 * 1024 * 1024
+
 #: Below this a frame's own bytes eat what it saves.
 _COMPRESS_FROM_BYTES: Final = 128
 #: Of documents it makes as little as level 3 does, within a hundredth, in half the time.

@@ -201,7 +201,11 @@ class EmbeddedQueue:
         fetch = Fetch(ids)
         self._writer.add(fetch)
         batch, unopened, marks = [], {}, {}
-        for identifier, sealed in zip(ids, fetch.done.result(), strict=True):
+        size = 0
+        for place, (identifier, sealed) in enumerate(zip(ids, fetch.done.result(), strict=True)):
+            if size > wire.TOGETHER_LIMIT_BYTES:
+                self._give_back(ids[place:])
+                break
             row = self._queued[identifier]
             try:
                 opened = open_sealed(sealed, keys=self._keys, lane=row.lane, receipt=row.receipt)
@@ -216,6 +220,7 @@ class EmbeddedQueue:
                 unopened[identifier] = type(reason).__name__
             else:
                 batch.append(Delivery(id=identifier, receipt=row.receipt, lane=row.lane, size=row.size, deposit=deposit))
+                size += sum(map(len, deposit.parts))
         if marks:
             with self._changed:
                 self._in_hand.difference_update(marks)

@@ -135,9 +135,11 @@ class RabbitQueue:
                 raise RuntimeError("the batch before is not settled")
         while taken := consumer.next(limit, byte_limit, deadline):
             try:
-                batch = self._open(consumer, taken)
+                batch, left = self._open(consumer, taken)
                 if batch:
                     points.reach("queue.taken")
+                    if left:
+                        consumer.give_back(left)
                     return batch
             except BaseException:
                 with self._lock:
@@ -154,10 +156,18 @@ class RabbitQueue:
             raise RuntimeError("this process has no worker")
         return self._consumer
 
-    def _open(self, consumer: Consumer, batch: Sequence[Taken]) -> list[Delivery]:
-        """Open deliveries and take them in hand; those that cannot be opened stay with the broker."""
-        opened = []
-        for taken in batch:
+    def _open(self, consumer: Consumer, batch: Sequence[Taken]) -> tuple[list[Delivery], Sequence[Taken]]:
+        """
+        Open deliveries and take them in hand; those that cannot be opened stay with the broker.
+
+        Returns:
+            What was opened, and what was left sealed: together they would be too large.
+        """
+        opened: list[Delivery] = []
+        size = 0
+        for place, taken in enumerate(batch):
+            if size > wire.TOGETHER_LIMIT_BYTES:
+                return opened, batch[place:]
             try:
                 opened_bytes = open_sealed(taken.body, keys=self._keys, lane=taken.lane, receipt=taken.receipt)
                 day = marked_day(opened_bytes, label(taken.body).day)
@@ -179,7 +189,8 @@ class RabbitQueue:
             with self._lock:
                 self._in_hand[taken.id] = taken
             opened.append(Delivery(id=taken.id, receipt=taken.receipt, lane=taken.lane, size=len(taken.body), deposit=deposit))
-        return opened
+            size += sum(map(len, deposit.parts))
+        return opened, ()
 
     def _remember(self, taken: Taken, why: str) -> None:
         """Keep in mind what could not be opened, up to a number: whoever writes to the broker decides how many there are."""

@@ -9,7 +9,7 @@ import pytest
 
 from gateway.model.problem import Unreadable
 from gateway.model.verdict import Verdict
-from gateway.queue import lanes
+from gateway.queue import lanes, wire
 from tests.strategies.submissions import deposit, outcome, patient
 
 PLENTY = (1000, 1 << 30, 0.0)
@@ -130,6 +130,24 @@ def test_a_batch_has_a_byte_limit_that_one_deposit_may_pass(backend) -> None:
     settle(queue, [first])
     second = queue.take(10, first.size * 2, 0.0)
     assert len(second) == 2
+
+
+def test_what_packs_well_is_not_unpacked_all_at_once_and_keeps_its_order(backend) -> None:
+    """A file of one byte a million times over is small on its way: by their sealed bytes a hundred of them are one batch."""
+    queue = backend.open()
+    content, number = bytes(wire.TOGETHER_LIMIT_BYTES // 4), 12
+
+    async def publish():
+        for each in range(number):
+            await queue.publish(deposit(each, contents=(content,), identity=patient()))
+
+    asyncio.run(publish())
+    found = []
+    while batch := queue.take(*PLENTY):
+        assert sum(len(part) for each in batch[:-1] for part in each.deposit.parts) <= wire.TOGETHER_LIMIT_BYTES
+        found += receipts(batch)
+        settle(queue, batch)
+    assert found == [deposit(each).reception.receipt for each in range(number)]
 
 
 def test_nobody_comes_and_somebody_comes(backend) -> None:
