@@ -142,7 +142,9 @@ class Several:
             answered = await asyncio.gather(*(_ask(each) for each in self._processes))
             told = [(each, found) for each, found in zip(self._processes, answered, strict=True) if found is not None]
             for process, found in told:
-                self._merged.take(_key(process), found.metrics)
+                # One that ended while another was waited for has left what it had counted: it is not counted beside that.
+                if process.voice is not None and process.voice.told is found:
+                    self._merged.take(_key(process), found.metrics)
             self._silent = tuple(
                 f"{each.name} {'does not answer' if each.is_running else 'does not run'}"
                 for each, found in zip(self._processes, answered, strict=True)

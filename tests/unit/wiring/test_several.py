@@ -113,3 +113,36 @@ def test_an_answer_that_is_none_of_ours_ends_the_listening_and_nothing_else() ->
         process.end()
 
     run(scene)
+
+
+def test_one_that_ends_while_another_is_waited_for_is_counted_once() -> None:
+    """Its answer is of a process that is over: taken after its end, it would count beside what it left."""
+
+    async def scene() -> None:
+        ends, slow = await Process(1).begin(), Process(2)
+        together = Several([ends, slow])
+        metrics.APPLY_RETRIES.labels("transient").inc()
+        counted = metrics.APPLY_RETRIES.labels("transient")._value.get()
+        await seen(together)
+        before = ends.voice.told if ends.voice is not None else None
+
+        class Ending:
+            told = None
+
+            async def ask(self) -> bool:
+                async with asyncio.timeout(30):
+                    while ends.voice is not None and ends.voice.told is before:  # noqa: ASYNC110 - a thread makes it so
+                        await asyncio.sleep(0.001)
+                for _ in range(10):  # what it answered is taken note of
+                    await asyncio.sleep(0)
+                ends.end()
+                together.ended(ends)
+                return False
+
+        slow.voice = Ending()  # type: ignore[assignment]
+        await together.ask()
+        # What the dead one left, and the supervisor, which is this process here, too.
+        page = generate_latest(together.registry).decode()
+        assert f'dmpgw_apply_retries_total{{reason="transient"}} {counted * 2}' in page
+
+    run(scene)
