@@ -16,6 +16,10 @@ class Transient(Exception):
     """The database is away, full or busy: keep the batch and try again (D-9). Its text names no value."""
 
 
+class Contended(Transient):
+    """Other transactions were in the way, again and again: the same later, or less of it now."""
+
+
 class Stalled(Transient):
     """The database ended a transaction in which nothing was said for too long: the machine stood still, or a deposit did."""
 

@@ -13,7 +13,7 @@ from gateway.model.ports import Unavailable
 from gateway.model.submission import Deposit, Reception
 from gateway.model.verdict import Verdict
 from gateway.queue.port import Delivery, Queue
-from gateway.store.port import Parked, Stalled, Store, Transient
+from gateway.store.port import Contended, Parked, Stalled, Store, Transient
 from gateway.telemetry import events, metrics
 from gateway.telemetry.event import located
 from gateway.telemetry.outage import Outage
@@ -115,6 +115,8 @@ class Worker:
     def stop(self, deadline_seconds: float) -> bool:
         """Finish the batch in hand and stop; what is not settled comes again. Returns whether it stopped in time."""
         self._stopping.set()
+        if self._hands is not None and not self.hangs:
+            self._hands.absolve()  # a locked table makes it late, and whoever waits for it kills it
         if self._thread.ident is not None:  # it was started
             self._thread.join(deadline_seconds)
         return not self._thread.is_alive()
@@ -281,8 +283,11 @@ class Worker:
                 with self._holding(holding):
                     result = call()
             except Transient as failure:
-                # Said of a batch, it is about one of them; of one alone it may be a machine that stood still, thrice it is not.
-                if isinstance(failure, Stalled) and (len(holding) > 1 or (holding and attempt + 1 >= DEATHS)):
+                # Said of a batch, it is about some of them: what comes before these is applied meanwhile.
+                if isinstance(failure, Stalled | Contended) and len(holding) > 1:
+                    raise
+                # Of one alone it may be a machine that stood still; thrice it is not.
+                if isinstance(failure, Stalled) and holding and attempt + 1 >= DEATHS:
                     raise
                 reason = events.reason_of(str(failure))
                 metrics.APPLY_RETRIES.labels(reason).inc()

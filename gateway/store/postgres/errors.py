@@ -11,7 +11,7 @@ from typing import Final
 
 import psycopg
 
-from gateway.store.port import Stalled, Transient
+from gateway.store.port import Contended, Stalled, Transient
 
 
 class Fate(enum.StrEnum):
@@ -23,10 +23,6 @@ class Fate(enum.StrEnum):
     AMBIGUOUS = "ambiguous"
     #: Nothing was written, and it would fail again: halve the batch, park what is to blame (D-13).
     PERMANENT = "permanent"
-
-
-class Contended(Transient):
-    """Another transaction was in the way: the same again, at once or a little later."""
 
 
 class Ambiguous(Transient):

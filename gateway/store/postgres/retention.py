@@ -8,8 +8,9 @@ from typing import Any, Final, TypeVar
 import psycopg
 
 from gateway.model.ports import Clock
+from gateway.store.port import Contended
 from gateway.store.postgres.connection import connected
-from gateway.store.postgres.errors import Ambiguous, Contended, failed
+from gateway.store.postgres.errors import Ambiguous, failed
 from gateway.store.postgres.reading import Rights
 from gateway.store.postgres.session import Session
 from gateway.store.retention import Busy, JobDone, LastRun, Periods, run

@@ -21,9 +21,9 @@ from gateway.store.deposits import apply_deposit
 from gateway.store.events import apply_event
 from gateway.store.identity import patient_of_ins
 from gateway.store.parking import park, review, set_aside
-from gateway.store.port import Parked, Transient
+from gateway.store.port import Contended, Parked, Transient
 from gateway.store.postgres.connection import ANSWER_SECONDS, BoundedConnection, pool
-from gateway.store.postgres.errors import Ambiguous, Contended, failed
+from gateway.store.postgres.errors import Ambiguous, failed
 from gateway.store.postgres.locking import Key, Moved, beside, lock, lock_with
 from gateway.store.postgres.migrations import ready
 from gateway.store.postgres.notes import Notes

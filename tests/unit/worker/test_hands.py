@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from gateway.model.submission import Deposit
-from gateway.store.port import Stalled
+from gateway.store.port import Contended, Stalled
 from gateway.telemetry import points
 from gateway.worker import consume, hands
 from gateway.worker.consume import Worker
@@ -173,6 +173,29 @@ def test_a_machine_that_stood_still_parks_nothing(floor: Floor) -> None:
     assert floor.verdicts() == {made.reception.receipt: "stored"}
 
 
+def test_what_others_hold_keeps_nobody_waiting_who_came_before_it(floor: Floor) -> None:
+    """A patient's rows are locked for long: a batch is halved down to that deposit, which waits, and is never parked."""
+    made = deposits(floor, 4)
+    held, free = made[2].reception.receipt, threading.Event()
+    tries: list[int] = []
+
+    def fail(batch: Sequence[Deposit]) -> Exception | None:
+        if free.is_set() or held not in [each.reception.receipt for each in batch]:
+            return None
+        tries.append(len(batch))
+        if tries.count(1) > DEATHS:
+            free.set()
+        return Contended("55P03")
+
+    floor.store.fail_apply = fail
+    floor.publish(*made)
+    floor.worker.start()
+    floor.settled()
+    assert tries == [4, 2, *[1] * (DEATHS + 1)]
+    assert floor.store.batches == [*tries[:1], 2, *tries[1:], 1, 1]
+    assert floor.verdicts() == {each.reception.receipt: "stored" for each in made}
+
+
 def test_a_worker_that_does_not_come_back_is_said_to_hang(floor: Floor, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(consume, "HANGS_SECONDS", 0.05)
     inside, go = threading.Event(), threading.Event()
@@ -196,3 +219,29 @@ def test_a_worker_that_does_not_come_back_is_said_to_hang(floor: Floor, monkeypa
     while floor.worker.hangs and time.monotonic() < limit:
         time.sleep(0.01)
     assert not floor.worker.hangs
+
+
+def test_who_is_asked_to_end_accuses_nobody_unless_it_hangs(
+    floor: Floor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A locked table, and an operator who starts again three times: what is killed in the end was not at fault."""
+    (made,) = deposits(floor, 1)
+    begun, go_on = threading.Event(), threading.Event()
+
+    def fail(_: Sequence[Deposit]) -> None:
+        begun.set()
+        go_on.wait(60)
+
+    floor.store.fail_apply = fail
+    floor.publish(made)
+    floor.worker.start()
+    assert begun.wait(60)
+    (file,) = (tmp_path / "hands").iterdir()
+    with monkeypatch.context() as patched:
+        patched.setattr(consume, "HANGS_SECONDS", -1.0)
+        assert not floor.worker.stop(0)
+        assert file.read_bytes() == made.reception.receipt.encode()
+    assert not floor.worker.stop(0)
+    assert list((tmp_path / "hands").iterdir()) == []
+    go_on.set()
+    assert floor.worker.stop(60)
