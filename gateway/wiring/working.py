@@ -44,7 +44,7 @@ from gateway.worker.passing import on_record, record, store_outage
 GIVE_BACK_SECONDS: Final = 20 * 60.0
 #: Exit status of one that gave back.
 GAVE_BACK: Final = 75
-#: Exit status of one whose worker did not come back from a deposit.
+#: Exit status of one whose worker did not come back from a deposit, or whose thread ended.
 HUNG: Final = 70
 
 _LOOK_SECONDS: Final = 1.0
@@ -152,6 +152,7 @@ class WorkerProcess:
                     ready(Working(pid=os.getpid(), worker=self._share.number + 1, of=self._share.of))
                     self._watch(worker, stop, hands)
                 finally:
+                    worker.stop(0)  # it finishes its batch while the others end: whoever waits for all of them waits no longer
                     self._outlet.close()
                     lookout.stop(DRAIN_SECONDS)
                     midnight.stop(DRAIN_SECONDS)
@@ -211,4 +212,7 @@ class WorkerProcess:
                 os._exit(GAVE_BACK)
             if worker.hangs:
                 events.InternalError.of(TimeoutError(), reason="hangs").emit()
+                os._exit(HUNG)
+            if not worker.alive:  # its last words are in the log; another process takes its lanes
+                events.InternalError.of(RuntimeError(), reason="ended").emit()
                 os._exit(HUNG)

@@ -67,10 +67,14 @@ class Hands:
             count.update(left)
         return [count[each] for each in receipts]
 
-    def close(self) -> None:
-        """Leave nothing: what ends in good order accuses nobody."""
+    def absolve(self) -> None:
+        """Accuse nobody any more, though something may still be in hand: the process was asked to end."""
         with contextlib.suppress(OSError):
             self._path.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Leave nothing: what ends in good order accuses nobody."""
+        self.absolve()
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
