@@ -14,11 +14,12 @@ import pytest
 from gateway.model.event import Position
 from gateway.model.ports import Unavailable
 from gateway.model.verdict import Verdict
-from gateway.store.port import Transient
+from gateway.store.port import StoreUnusable, Transient
 from gateway.store.postgres import connection as connection_module
 from gateway.store.postgres import session as session_module
 from gateway.store.postgres import store as store_module
 from gateway.store.postgres.store import PostgresStore
+from gateway.store.retention import Busy, Periods
 from gateway.telemetry import points
 from tests.harness import postgres, rabbitmq
 from tests.harness.breach import Breach, held
@@ -120,6 +121,41 @@ def test_an_event_in_the_dark_is_answered_by_its_deadline(stores: tuple[Line, Po
         raise Breach("an event stood in the dark long after its deadline")
     line.restore()
     assert wired.submit(reception("io", START), event, soon()).verdict is Verdict.APPLIED
+
+
+@pytest.mark.parametrize("point", ["sql.configure_session", "sql.one_upkeep", "sql.commit"])
+def test_an_upkeep_in_the_dark_comes_to_its_end_and_runs_again(
+    stores: tuple[Line, PostgresStore, PostgresStore], monkeypatch: pytest.MonkeyPatch, point: str
+) -> None:
+    """One that waited for ever would be the last, and keep the process from its end: nothing more would be taken away."""
+    line, wired, _ = stores
+    monkeypatch.setattr(connection_module.BoundedConnection, "answer_seconds", 1.0)
+    ended: list[BaseException | None] = []
+
+    def retain() -> None:
+        try:
+            wired.retain(Periods())
+            ended.append(None)
+        except (Transient, StoreUnusable) as failure:
+            ended.append(failure)
+
+    points.hooks[point] = lambda: (points.hooks.clear(), line.swallow())
+    thread = threading.Thread(target=retain, daemon=True)
+    thread.start()
+    thread.join(_EVER_SECONDS)
+    if not ended:
+        raise Breach("the upkeep waits for the database for ever")
+    assert ended[0] is not None, "nothing was lost: the line went dark too late"
+    line.restore()
+    limit = time.monotonic() + _EVER_SECONDS
+    while time.monotonic() < limit:
+        try:
+            assert {job.job for job in wired.retain(Periods())}
+        except (Busy, Transient, StoreUnusable):  # the server has not noticed yet that the one before is gone
+            time.sleep(0.1)
+        else:
+            return
+    raise Breach("the line is good again, and there is no upkeep")
 
 
 def test_the_server_is_told_how_soon_to_notice_that_we_are_gone(stores: tuple[Line, PostgresStore, PostgresStore]) -> None:

@@ -10,7 +10,7 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import ConnectionPool
 
 from gateway.store.port import StoreUnusable
-from gateway.store.postgres.errors import explained, unreached
+from gateway.store.postgres.errors import explained, told, unreached
 from gateway.store.postgres.session import STATEMENT_TIMEOUT_MS, Row, Session, configure
 
 _T = TypeVar("_T")
@@ -73,22 +73,31 @@ class DatabaseUnusable(StoreUnusable):
 @contextlib.contextmanager
 def connected(url: str, *, application: str, role: str = "dmp_gateway_write") -> Iterator[Session]:
     """
-    Open one connection, configured as every session of the gateway, until the block ends.
+    Open one connection, configured as every session of the gateway, until the block ends; no answer is waited for without end.
 
     Raises:
         DatabaseUnusable: it cannot be opened.
     """
-    with opened(url) as connection:
+    with _opened(url, BoundedConnection) as connection:
         session = Session(connection)
-        configure(session, application=application, role=role)
+        try:
+            configure(session, application=application, role=role)
+        except psycopg.Error as failure:
+            raise unusable(url, told(failure)) from None
         yield session
 
 
 @contextlib.contextmanager
 def opened(url: str) -> Iterator[psycopg.Connection[Row]]:
     """Open one connection, not configured, in autocommit mode, until the block ends."""
+    with _opened(url, psycopg.Connection) as connection:
+        yield connection
+
+
+@contextlib.contextmanager
+def _opened(url: str, kind: type[psycopg.Connection[Row]]) -> Iterator[psycopg.Connection[Row]]:
     try:
-        connection = psycopg.connect(url, autocommit=True, prepare_threshold=None, **_NETWORK)
+        connection = kind.connect(url, autocommit=True, prepare_threshold=None, **_NETWORK)
     except psycopg.Error as failure:
         raise unusable(url, unreached(failure)) from None
     with contextlib.closing(connection):
