@@ -157,14 +157,8 @@ class RabbitQueue:
         return self._consumer
 
     def _open(self, consumer: Consumer, batch: Sequence[Taken]) -> tuple[list[Delivery], Sequence[Taken]]:
-        """
-        Open deliveries and take them in hand; those that cannot be opened stay with the broker.
-
-        Returns:
-            What was opened, and what was left sealed: together they would be too large.
-        """
-        opened: list[Delivery] = []
-        size = 0
+        """Open deliveries and take them in hand; what is left is too large beside them, what cannot be opened stays there."""
+        opened, size = list[Delivery](), 0
         for place, taken in enumerate(batch):
             if size > wire.TOGETHER_LIMIT_BYTES:
                 return opened, batch[place:]
@@ -382,11 +376,9 @@ class RabbitQueue:
     def connected(self, seconds: float) -> bool:
         """Wait until this process can publish, and take where it has a worker; tell whether it can."""
         deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            if self._ready():
-                return True
+        while not (ready := self._ready()) and time.monotonic() < deadline:
             time.sleep(0.01)
-        return self._ready()
+        return ready
 
     def _ready(self) -> bool:
         return self.door.ready and (self._consumer is None or self._consumer.link.is_open)
