@@ -114,7 +114,7 @@ class Answering:
 
         def opened(listening: Channel) -> None:
             points.reach("broker.replies.consume")
-            listening.add_on_cancel_callback(gone)
+            listening.add_on_cancel_callback(lambda _: gone(listening))
             listening.queue_declare(name, exclusive=True, auto_delete=True, callback=lambda _: declared(listening))
 
         def declared(listening: Channel) -> None:
@@ -125,7 +125,8 @@ class Answering:
             points.reach("broker.replies.consume")
             listening.basic_consume(name, self._on_message, auto_ack=True, exclusive=True)
 
-        def gone(_: object) -> None:
+        def gone(listening: Channel) -> None:
+            listening.close()
             self._thread.loop.call_later(_AGAIN_SECONDS, self._listen, channel)
 
         channel.connection.channel(on_open_callback=opened)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pika
 import pytest
@@ -17,12 +18,13 @@ from gateway.model.problem import Problem
 from gateway.model.verdict import Verdict
 from gateway.queue import lanes
 from gateway.queue.keys import Keys, initialise
-from gateway.queue.rabbitmq import topology
+from gateway.queue.rabbitmq import topology, workers
 from gateway.queue.rabbitmq.consumer import Consumer, Share
 from gateway.queue.rabbitmq.link import LoopThread
 from gateway.queue.rabbitmq.queue import RabbitQueue, Settings
 from gateway.queue.rabbitmq.serving import ReportTaker, Requests
 from gateway.queue.rabbitmq.setup import Step, counts, setup
+from gateway.queue.rabbitmq.status import ask_workers
 from gateway.queue.seal import SEALED_LIMIT_BYTES
 from tests.harness import rabbitmq
 from tests.strategies.submissions import deposit, outcome, patient
@@ -207,6 +209,29 @@ def settled(queue: RabbitQueue) -> set[str]:
     batch = queue.take(*PLENTY, 0.1)
     queue.settle([(delivery, outcome(delivery.deposit)) for delivery in batch])
     return {delivery.receipt for delivery in batch}
+
+
+def test_a_worker_whose_queue_of_questions_is_deleted_makes_another_and_leaves_no_channel(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A connection has 2 047 of them: one that was left each time would be the last that is asked."""
+    monkeypatch.setattr(workers, "_AGAIN_SECONDS", 0.01)
+    names: list[str] = []
+    named = SimpleNamespace(token_hex=lambda _: names.append(f"test{len(names)}") or names[-1])
+    monkeypatch.setattr(workers, "secrets", named)
+    state = workers.this_worker("test", Share(), (), (), None)
+    answering = workers.Answering(bench.thread, bench.broker.url, bench.keys, lambda: state, name="test", heartbeat=5)
+    try:
+        for made in range(1, 5):
+            assert until(lambda made=made: len(names) == made, 30)
+            assert until(lambda: ask_workers(bench.broker.url, bench.keys, 1, 0.5) == (state,), 30)
+            # As an operator does with the management plug-in; by AMQP only its own connection may.
+            queue = f"{topology.PREFIX}.workers.{names[-1]}"
+            bench.thread.call(lambda queue=queue: answering._channel.queue_delete(queue))
+        assert until(lambda: len(names) == 5, 30)
+        assert until(lambda: len(answering.link._connection._channels) == 2, 30)
+    finally:
+        answering.close()
 
 
 @pytest.mark.faults
