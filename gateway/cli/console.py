@@ -4,6 +4,7 @@ What every verb says, and where: data on standard output, words on standard erro
 Nothing here reads markup: a message may hold square brackets, and what came from outside is shown as it is.
 """
 
+import errno
 import os
 import re
 import sys
@@ -106,7 +107,8 @@ def fail(message: str, hint: str = "") -> NoReturn:
     """
     from gateway.cli.voice import err
 
-    err(printable(message), style="red")
+    # What another program said may end its sentence itself.
+    err(printable(message[:-1] if message.endswith(("?.", "..")) else message), style="red")
     for line in hint.splitlines():
         err(printable(line))
     sys.exit(1)
@@ -124,6 +126,8 @@ def no_file(failure: OSError) -> NoReturn:
     """
     where = f"{failure.filename}: " if failure.filename else ""
     what = failure.strerror or (str(failure) or type(failure).__name__)
+    if failure.errno == errno.ENOENT:
+        fail(f"{where}{what}.", "Is this the right path? It comes from the command line or a variable, such as AMQP_URL_FILE.")
     fail(f"{where}{what}.", "Is the disk full, or are these another user's files? `dmp-gateway doctor` tells.")
 
 

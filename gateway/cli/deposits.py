@@ -164,6 +164,8 @@ def _print_page(page: DepositPage) -> None:
         console.out.print(f"         first deposit {outcome.first}")
     for problem in outcome.problems:
         _print_problem(problem)
+    if deposit.state == Verdict.PARKED.value:
+        console.out.print(f"\n  `dmp-gateway parked show {deposit.id}` tells where it failed and what to do.")
     for document in outcome.documents:
         console.out.print(
             f"\n  document {document.unique_id}: {document.verdict.value}" + (f"  {document.rule}" if document.rule else "")

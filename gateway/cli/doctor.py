@@ -108,7 +108,10 @@ _RESTORE: Final = {
 
 def _directory(directory: DataDirectory) -> Iterator[Finding]:
     if not directory.path.exists():
-        yield Finding(subject="data", state="note", text=f"{directory.path} is not there yet: `serve` makes it")
+        made_by = "`serve`" if amqp_url() is None else "`dmp-gateway keys init`"
+        yield Finding(subject="data", state="note", text=f"{directory.path} is not there yet: {made_by} makes it")
+        if (named := database_url()) is not None:
+            yield from doctor_store.database(named)
         return
     free = shutil.disk_usage(directory.path).free
     yield Finding(
@@ -213,7 +216,7 @@ def _processes(pid: int, processes: list[dict[str, Any]]) -> Iterator[Finding]:
         yield Finding(
             subject=each["role"],
             state="note" if again else "ok",
-            text=f"pid {each['pid']}" + (f", was started again {again} times" if again else ""),
+            text=f"pid {each['pid']}" + (f", was started again {again} time{'s' * (again > 1)}" if again else ""),
             advice="its log tells why it ended (process.ended)" if again else "",
         )
 

@@ -7,7 +7,8 @@ from gateway.cli.ages import age, seconds_since
 from gateway.cli.doctor_management import management
 from gateway.cli.findings import Finding
 from gateway.cli.waiting_words import held_words
-from gateway.queue.rabbitmq.setup import BrokerUnusable, Line, Step, setup
+from gateway.queue.rabbitmq.bindings import unbound
+from gateway.queue.rabbitmq.setup import WAY, BrokerUnusable, Line, Step, setup
 from gateway.queue.rabbitmq.status import DEAD_LANE, BrokerStatus
 from gateway.wiring.clock import SystemClock
 from gateway.wiring.data import DataDirectory
@@ -15,6 +16,8 @@ from gateway.wiring.lanes import lanes_status
 
 #: What waits for so long waits for something that does not come by itself.
 _LONG_SECONDS: Final = 3600.0
+#: More parts than this are counted, not named.
+_NAMED: Final = 8
 
 
 def broker(url: str, sealed_limit_bytes: int, directory: DataDirectory, place: str) -> Iterator[Finding]:
@@ -32,11 +35,12 @@ def broker(url: str, sealed_limit_bytes: int, directory: DataDirectory, place: s
     """
     try:
         lines = setup(url, sealed_limit_bytes, change=False)
+        # Where the plug-in is not there, the note about it says so.
+        lines += tuple(line for line in unbound(url, place, lines) if line.step is Step.MISSING)
         found = lanes_status(url, directory, place)
     except BrokerUnusable as unusable:
-        yield Finding(
-            subject="broker", state="problem", text=str(unusable), advice="every door answers AR until it is reached again"
-        )
+        advice = f"{WAY}; every door answers AR until it is reached again"
+        yield Finding(subject="broker", state="problem", text=str(unusable), advice=advice)
         return
     yield from _layout(lines)
     if found.given_up:
@@ -54,7 +58,9 @@ def broker(url: str, sealed_limit_bytes: int, directory: DataDirectory, place: s
 def _layout(lines: tuple[Line, ...]) -> Iterator[Finding]:
     wrong = [line for line in lines if line.step in {Step.REFUSED, Step.MISSING}]
     if not wrong:
-        yield Finding(subject="broker", state="ok", text=f"{lines[0].what}, all {len(lines) - 1} parts of the layout")
+        parts = sum(line.step is Step.FOUND for line in lines) - 1
+        which = lines[0].what.removeprefix("broker ")
+        yield Finding(subject="broker", state="ok", text=f"{which}, all {parts} parts of the layout")
     for line in wrong:
         if line.step is Step.REFUSED:
             yield Finding(subject="broker", state="problem", text=line.what, advice=line.advice)
@@ -63,7 +69,8 @@ def _layout(lines: tuple[Line, ...]) -> Iterator[Finding]:
         yield Finding(
             subject="broker",
             state="problem",
-            text=f"{len(missing)} of its parts are missing: {', '.join(missing)}",
+            text=f"{len(missing)} of its parts {'is' if len(missing) == 1 else 'are'} missing"
+            + (f": {', '.join(missing)}" if len(missing) <= _NAMED else ", `dmp-gateway queue setup --check` names them"),
             advice="`dmp-gateway queue setup` makes them",
         )
     for line in lines:
@@ -72,6 +79,8 @@ def _layout(lines: tuple[Line, ...]) -> Iterator[Finding]:
 
 
 def _lanes(found: BrokerStatus) -> Iterator[Finding]:
+    if all(each.ready is None for each in found.lanes):
+        return  # said by what looks at the layout
     idle = [each.lane for each in found.lanes if each.consumers == 0 and each.lane != DEAD_LANE]
     if idle:
         ready, _ = found.deposits()

@@ -45,7 +45,7 @@ def management(url: str, place: str) -> Iterator[Finding]:
         asked = Management(url, place)
         queues, overview = asked.queues(), asked.overview()
     except NoManagement as missing:
-        text = f"alarms, nodes, copies and policies are not known: {missing}"
+        text = f"alarms, nodes, copies, policies and bindings are not known: {missing}"
         yield Finding(subject="management", state="note", text=text, advice=missing.advice)
         return
     cluster = f"RabbitMQ {overview.rabbitmq_version} on Erlang {overview.erlang_version}, cluster {overview.cluster_name}"

@@ -9,7 +9,8 @@ from gateway.cli import console
 from gateway.cli.configuration import read_configuration
 from gateway.cli.data_option import config_option, data_option, json_option
 from gateway.cli.queue_status import UNSOUND, LaneLine, broker_lines, file_lines, print_lines
-from gateway.queue.rabbitmq.setup import BrokerUnusable, Step, setup
+from gateway.queue.rabbitmq.bindings import unbound
+from gateway.queue.rabbitmq.setup import WAY, BrokerUnusable, Step, setup
 from gateway.queue.rabbitmq.status import DEAD_LANE
 from gateway.wiring.broker import amqp_url
 from gateway.wiring.data import DataDirectory
@@ -31,7 +32,8 @@ def setup_broker(*, config: Path | None, check: bool, as_json: bool) -> None:
     """
     Declare exchanges and lanes: what is there already is found, what is missing is made, what does not fit is refused.
 
-    Can be repeated at any time. Needs a user that may configure dmpgw.* in the virtual host.
+    Can be repeated at any time. Needs a user that may configure dmpgw.* in the virtual host. Whether each lane is still bound to
+    its exchange is shown to --check by RabbitMQ's management plug-in alone; without it a line says so.
     """
     settings = read_configuration(config, {}).settings
     broker = amqp_url()
@@ -39,8 +41,10 @@ def setup_broker(*, config: Path | None, check: bool, as_json: bool) -> None:
         console.usage("There is no broker.", "Set AMQP_URL=amqp://user:password@host:5672/%2F.")
     try:
         lines = setup(broker, settings.queue.sealed_limit_bytes, change=not check)
+        if check:
+            lines += tuple(unbound(broker, settings.queue.management_url, lines))
     except BrokerUnusable as unusable:
-        console.fail(str(unusable), "Nothing was changed." if check else "What was declared before stays.")
+        console.fail(f"{unusable}.", f"To do: {WAY}. " + ("Nothing was changed." if check else "What was declared before stays."))
     if as_json:
         for line in lines:
             console.json_line(line)
@@ -77,7 +81,7 @@ def status(*, config: Path | None, data: Path, as_json: bool) -> None:
     try:
         lines = broker_lines(broker, directory, settings.queue.management_url, as_json=as_json)
     except BrokerUnusable as unusable:
-        console.fail(str(unusable), "`dmp-gateway doctor` tells more; every door answers AR until it is reached again.")
+        console.fail(f"{unusable}.", f"To do: {WAY}; until it is reached every door answers AR.")
     _judge(lines)
 
 

@@ -116,6 +116,14 @@ class NodeFacts(msgspec.Struct, frozen=True, kw_only=True):
     partitions: tuple[str, ...] = ()
 
 
+class BindingFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """One binding of a queue to an exchange; the default exchange's have an empty source."""
+
+    source: str
+    destination: str
+    routing_key: str
+
+
 class Overview(msgspec.Struct, frozen=True, kw_only=True):
     """The cluster."""
 
@@ -181,6 +189,10 @@ class Management:
     def consumers(self) -> tuple[ConsumerFacts, ...]:
         """Return who takes from which queue of the virtual host."""
         return self._get(f"/api/consumers/{self._vhost}", tuple[ConsumerFacts, ...])
+
+    def bindings(self) -> tuple[BindingFacts, ...]:
+        """Return what is bound to what in the virtual host."""
+        return self._get(f"/api/bindings/{self._vhost}", tuple[BindingFacts, ...])
 
     def connections(self) -> tuple[ConnectionFacts, ...]:
         """Return the connections that the user may see."""

@@ -4,6 +4,7 @@ import enum
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Final
 
 import pika
@@ -32,6 +33,16 @@ _BLOCKED_SECONDS: Final = 5.0
 ALARM: Final = "it has an alarm (memory or disk) and takes nothing"
 ALARM_ADVICE: Final = (
     "make room on its disk, or give it memory: until then every door answers AR; `rabbitmq-diagnostics alarms` names it"
+)
+#: What to do about one that cannot be reached.
+WAY: Final = "see that it runs, and that host, port, user, password and virtual host of AMQP_URL are right"
+#: What pika guesses from a connection that the broker closed, by the names of its errors.
+_GUESSED: Final = MappingProxyType(
+    {
+        "ProbableAuthenticationError": "it refuses the user or the password",
+        "ProbableAccessDeniedError": "it refuses the user this virtual host, or has none of this name",
+        "IncompatibleProtocolError": "what answers there does not speak AMQP 0-9-1",
+    }
 )
 #: Routes to nothing: what is sent under it comes back.
 _NOWHERE: Final = "nowhere"
@@ -77,7 +88,8 @@ def parameters(url: str, *, name: str, heartbeat: int = 30) -> pika.URLParameter
     try:
         made = pika.URLParameters(url)
     except (ValueError, TypeError, ssl.SSLError) as failure:
-        raise BrokerUnusable(f"AMQP_URL is no AMQP URL: {type(failure).__name__}") from None
+        how = "write amqp://user:password@host:5672/%2F, and what is no letter and no digit of a password as %XX"
+        raise BrokerUnusable(f"AMQP_URL is no AMQP URL ({type(failure).__name__}): {how}") from None
     made.heartbeat = heartbeat
     made.connection_attempts = 1
     made.socket_timeout = _CONNECT_SECONDS
@@ -100,7 +112,7 @@ def setup(url: str, sealed_limit_bytes: int, *, change: bool = True) -> tuple[Li
     Args:
         url: The broker, as a user that may configure the virtual host.
         sealed_limit_bytes: The largest message that a door sends: whether the broker takes it is tried.
-        change: Declare what is missing; else only tell.
+        change: Declare what is missing; else only tell. Bindings are made, and not told.
 
     Returns:
         What was found and made, line by line; a line that is refused says the way out.
@@ -115,8 +127,10 @@ def setup(url: str, sealed_limit_bytes: int, *, change: bool = True) -> tuple[Li
             Line(what=f"RabbitMQ {version}: {bad.what}", step=Step.WARNING, advice=bad.advice) for bad in known_bad(version)
         ]
         lines += [_exchange(connection, EXCHANGE, "direct", change=change), _exchange(connection, DEAD, "fanout", change=change)]
+        published = next(line for line in lines if line.what.startswith(f"exchange {EXCHANGE} "))
         lines += [_queue(connection, each, change=change) for each in declared()]
-        lines.append(_largest(connection, sealed_limit_bytes))
+        if published.step in {Step.FOUND, Step.MADE}:  # it is tried by sending to it
+            lines.append(_largest(connection, sealed_limit_bytes))
         return tuple(lines)
 
 
@@ -198,7 +212,8 @@ def told(failure: BaseException) -> str:
     inner = tries[-1] if tries else getattr(failure, "exception", failure.args[0] if failure.args else None)
     if isinstance(inner, BaseException):
         return told(inner)
-    return getattr(failure, "strerror", None) or type(failure).__name__
+    name = type(failure).__name__
+    return getattr(failure, "strerror", None) or _GUESSED.get(name, name)
 
 
 def _version(connection: pika.BlockingConnection) -> str:
@@ -258,6 +273,8 @@ def _queue(connection: pika.BlockingConnection, each: Declared, *, change: bool)
     try:
         with _channel(connection) as channel:
             channel.queue_declare(each.name, durable=True, arguments=dict(each.arguments))
+            if not change:  # what is bound is not to be seen by AMQP: `gateway.queue.rabbitmq.bindings`
+                return Line(what=what, step=step)
             if each.lane is None:
                 channel.queue_bind(each.name, DEAD)
             else:

@@ -52,6 +52,14 @@ def test_a_server_that_is_as_it_must_be(url: str, tmp_path: Path, monkeypatch: p
         assert seen.version == connection.execute("SHOW server_version").fetchone()[0]
 
 
+def test_a_database_is_looked_at_before_there_is_a_data_directory(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", url)
+    found = lines("--data", str(tmp_path / "none"))
+    assert "not there yet" in found["data"]["text"] and found["record store"]["state"] == "ok"
+
+
 def test_a_database_that_loses_commits_is_a_problem(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     name = psycopg.conninfo.conninfo_to_dict(url)["dbname"]
     with psycopg.connect(url, autocommit=True) as connection:

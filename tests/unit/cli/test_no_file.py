@@ -83,3 +83,10 @@ def test_a_store_that_is_there_and_cannot_be_read_is_not_said_to_be_none(tmp_pat
     (tmp_path / "store.db").write_bytes(b"no database" * 100)
     said = told(run(("record", "show", *INS), tmp_path))
     assert "store.db is there and cannot be read" in said and "Start one" not in said
+
+
+def test_a_url_s_file_that_is_not_there_is_a_wrong_path_and_no_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AMQP_URL_FILE", str(tmp_path / "nowhere"))
+    result = CliRunner().invoke(main, ["queue", "setup"])
+    assert result.exit_code == 1
+    assert "right path" in result.stderr and "AMQP_URL_FILE" in result.stderr and "full" not in result.stderr

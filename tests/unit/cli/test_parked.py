@@ -43,6 +43,12 @@ def run(data: Path, *words: str) -> Result:
     return CliRunner().invoke(main, ["parked", *words, "--data", str(data)])
 
 
+def test_who_looks_at_the_deposit_is_sent_to_what_is_parked(data: Path) -> None:
+    (parked,) = [json.loads(line)["id"] for line in run(data, "list", "--json").stdout.splitlines()]
+    told = CliRunner().invoke(main, ["deposits", "show", parked, "--data", str(data)])
+    assert told.exit_code == 0 and f"dmp-gateway parked show {parked}" in told.stdout
+
+
 def test_what_is_parked_is_listed_with_its_end(data: Path) -> None:
     told = run(data, "list")
     assert told.exit_code == 0 and "4 d" in told.stdout and "ValueError at gateway/x.py:1" in told.stdout

@@ -7,15 +7,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pika
 import pytest
 from click.testing import CliRunner
 
 from gateway.cli.main import main
 from gateway.model.outcome import Outcome
+from gateway.model.ports import Unavailable
 from gateway.model.verdict import Verdict
 from gateway.queue import lanes
 from gateway.queue.embedded import EmbeddedQueue
 from gateway.queue.keys import Keys, initialise
+from gateway.queue.rabbitmq import topology
 from gateway.wiring.clock import SystemClock
 from gateway.wiring.data import DataDirectory
 from tests.harness import rabbitmq
@@ -87,6 +90,12 @@ def node() -> Iterator[rabbitmq.Node]:
     made.close()
 
 
+def unbind(node: rabbitmq.Node) -> None:
+    """Take a lane's binding away, as another hand may."""
+    with pika.BlockingConnection(pika.URLParameters(node.url)) as connection:
+        connection.channel().queue_unbind(topology.queue_of(LANE), topology.EXCHANGE, LANE)
+
+
 def put(node: rabbitmq.Node, path: str, body: object) -> None:
     """Set something by the plug-in: quicker than `rabbitmqctl`."""
     connection = http.client.HTTPConnection(node.management_url.removeprefix("http://"), timeout=30)
@@ -126,6 +135,13 @@ def test_the_plug_in_tells_what_passed_who_is_active_and_what_is_wrong(
         well = broker.doctor()
         assert {state for each in ("broker", "policies", "workers") for state, _ in well[each]} == {"ok"}
         assert well["lanes"] == [("problem", f"0 ready and 1 handed out ({LANE} 0+1), the oldest for 3 h")]
+        unbind(node)
+        lost = f"binding of {topology.queue_of(LANE)} to {topology.EXCHANGE}"
+        for _ in range(2):  # the first look mended nothing
+            looked = broker.run("queue", "setup", "--check")
+            assert looked.exit_code == 1 and [line for line in looked.stdout.splitlines() if "missing" in line and lost in line]
+        assert ("problem", f"1 of its parts is missing: {lost}") in broker.doctor()["broker"]
+        assert broker.run("queue", "setup").exit_code == 0 == broker.run("queue", "setup", "--check").exit_code
         policy = {"pattern": ".*", "definition": {"message-ttl": 60_000, "max-length": 10}, "apply-to": "queues"}
         put(node, "/api/policies/%2F/everything", policy)
         node.control("set_vm_memory_high_watermark", "absolute", "1MB")
@@ -145,6 +161,57 @@ def test_the_plug_in_tells_what_passed_who_is_active_and_what_is_wrong(
         assert [state for state, text in told["policy everything"] if "max-length" in text] == ["note"]
     finally:
         broker.close()
+
+
+@pytest.mark.faults
+def test_a_check_mends_no_binding_and_says_that_it_sees_none(broker: Lanes) -> None:
+    assert broker.run("queue", "setup", "--check").exit_code == 0
+    unbind(broker.node)
+    try:
+        told = broker.run("queue", "setup", "--check", "--json")
+        assert told.exit_code == 0
+        (line,) = [line for line in map(json.loads, told.stdout.splitlines()) if line["step"] == "warning"]
+        assert "bindings were not looked at" in line["what"] and "rabbitmq-plugins enable" in line["advice"]
+        broker.doctor()
+        with pytest.raises(Unavailable):
+            broker.publish(1)
+    finally:
+        assert broker.run("queue", "setup").exit_code == 0
+    broker.publish(1)
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("amqp://guest:geheim@127.0.0.1:{}/%2F", "it refuses the user or the password"),
+        ("amqp://guest:guest@127.0.0.1:{}/geheim-not", "it refuses the user this virtual host, or has none of this name"),
+        ("amqp://guest:geheim@127.0.0.1:{}x/%2F", "is no AMQP URL (ValueError): write amqp://"),
+    ],
+)
+def test_an_address_that_is_wrong_is_told_in_words_without_its_password(tmp_path: Path, address: str, words: str) -> None:
+    environment = {"AMQP_URL": address.format(rabbitmq.shared().port), "DMP_GATEWAY_DATA": str(tmp_path / "data")}
+    for verb in (("queue", "status"), ("queue", "setup"), ("doctor",)):
+        told = CliRunner().invoke(main, verb, env=environment)
+        assert told.exit_code == 1 and words in " ".join(told.output.split()), told.output
+        assert "virtual host of AMQP_URL are right" in " ".join(told.output.split())
+        assert ":geheim@" not in told.output
+
+
+@pytest.mark.faults
+def test_an_empty_broker_lacks_its_layout_and_is_not_blamed_for_its_limits(tmp_path: Path) -> None:
+    node = rabbitmq.Node(prepared=False)
+    try:
+        environment = {"AMQP_URL": node.url, "DMP_GATEWAY_DATA": str(tmp_path / "data")}
+        told = CliRunner().invoke(main, ["queue", "setup", "--check", "--json"], env=environment)
+        lines = list(map(json.loads, told.stdout.splitlines()))
+        assert told.exit_code == 1
+        assert {line["step"] for line in lines[1:-1]} == {"missing"} and lines[-1]["step"] == "warning"
+        told = CliRunner().invoke(main, ["doctor"], env=environment)
+        assert "23 of its parts are missing" in told.stdout and "max_message_size" not in told.stdout
+        assert "0 ready and 0 handed out" not in told.stdout, "no lane is there"
+    finally:
+        node.close()
 
 
 @pytest.mark.faults
