@@ -83,6 +83,7 @@ class Gateway:
             )
             queue = EmbeddedQueue(self._directory.queue, rooms.keys, limits, unopened=unopened)
             hands = Hands(self._directory.hands)
+            hands.report_crashes()
             away = store_outage()
             worker = Worker(
                 queue,

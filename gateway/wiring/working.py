@@ -125,6 +125,7 @@ class WorkerProcess:
                     self._clock, store.submit, store.note, passing=lambda passed: on_record(store, passed, away), last=last
                 )
                 hands = Hands(self._directory.hands)
+                hands.report_crashes()
                 worker = Worker(
                     queue,
                     store,
@@ -211,6 +212,7 @@ class WorkerProcess:
                 hands.close()  # no deposit is to blame
                 os._exit(GAVE_BACK)
             if worker.hangs:
+                hands.accuse()
                 events.InternalError.of(TimeoutError(), reason="hangs").emit()
                 os._exit(HUNG)
             if not worker.alive:  # its last words are in the log; another process takes its lanes

@@ -163,8 +163,9 @@ class Worker:
 
     def _apart(self, batch: Sequence[Delivery]) -> Iterator[Sequence[Delivery]]:
         """Give a batch in parts, in order: what a process died at comes alone, so that another death accuses nobody else."""
-        deaths = self._deaths([delivery.receipt for delivery in batch])
-        for suspected, group in itertools.groupby(zip(batch, deaths, strict=True), key=lambda each: each[1] > 0):
+        receipts = [delivery.receipt for delivery in batch]
+        known = self._hands.suspected(receipts) if self._hands is not None else [False for _ in receipts]
+        for suspected, group in itertools.groupby(zip(batch, known, strict=True), key=lambda each: each[1]):
             together = [delivery for delivery, _ in group]
             yield from ([each] for each in together) if suspected else (together,)
 

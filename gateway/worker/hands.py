@@ -3,26 +3,40 @@ What a worker has in hand, noted where it outlives the worker: a message that en
 
 A broker cannot tell: it counts a delivery for everything that a dead worker had been given, innocent or not. So each process
 keeps one small file, locked as long as it lives, with the receipts that it is about to apply. A file that nobody holds was left
-by a process that died while it applied these; how many such files name a receipt is how many processes died at it.
+by a process that died while it applied these; how many such files name a receipt is how many processes died at it. A process that
+crashes leaves Python's own report of it in its file; one that was killed from outside, by a person or for want of memory, leaves
+none, and what it held is the less suspect.
 """
 
 import contextlib
+import faulthandler
 import fcntl
 import os
 import secrets
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from gateway.telemetry import events
 
-#: A deposit at which so many processes died is not tried again: it is parked.
+#: A deposit at which so many processes crashed is not tried again: it is parked.
 DEATHS: Final = 3
+#: So many deaths without a crash count as one: whoever is killed has something in hand, and mostly it is innocent.
+KILLS_A_DEATH: Final = 5
+#: How Python's report of a crash begins.
+_CRASHED: Final = b"Fatal Python error"
 #: Files of the dead that are kept, the newest: more than one message may be to blame, on every lane.
 KEPT: Final = 128
 
 _SUFFIX: Final = ".hand"
+
+
+class _Left(NamedTuple):
+    """What a dead process left."""
+
+    receipts: frozenset[str]
+    crashed: bool
 
 
 class Hands:
@@ -40,8 +54,9 @@ class Hands:
         """Make the file, hold it, forget the oldest of the dead."""
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._folder = folder
-        self._dead: dict[str, frozenset[str]] = {}
+        self._dead: dict[str, _Left] = {}
         self._failed = False
+        self._report = -1
         name = secrets.token_hex(8)
         new = folder / f"{name}.new"
         self._file = os.open(new, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
@@ -59,13 +74,29 @@ class Hands:
         finally:
             self._write(())
 
-    def deaths(self, receipts: Sequence[str]) -> list[int]:
-        """Return at how many deaths of a process each of these was in its hands."""
+    def report_crashes(self) -> None:
+        """Have Python report a crash of this process (SIGSEGV, SIGABRT…) in its file, until it is closed."""
+        self._report = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC)
+        faulthandler.enable(self._report, all_threads=False)
+
+    def suspected(self, receipts: Sequence[str]) -> list[bool]:
+        """Tell of each whether a process died with it in hand, however it died."""
         self._look()
-        count: Counter[str] = Counter()
+        named = frozenset[str]().union(*(left.receipts for left in self._dead.values()))
+        return [each in named for each in receipts]
+
+    def deaths(self, receipts: Sequence[str]) -> list[int]:
+        """Return at how many deaths of a process each of these was in its hands; one without a crash counts a fifth."""
+        self._look()
+        crashed, killed = Counter[str](), Counter[str]()
         for left in self._dead.values():
-            count.update(left)
-        return [count[each] for each in receipts]
+            (crashed if left.crashed else killed).update(left.receipts)
+        return [crashed[each] + killed[each] // KILLS_A_DEATH for each in receipts]
+
+    def accuse(self) -> None:
+        """Count as a crash: the process ends because it does not come back from what it has in hand."""
+        with contextlib.suppress(OSError):
+            os.pwrite(self._file, _CRASHED, os.fstat(self._file).st_size)
 
     def absolve(self) -> None:
         """Accuse nobody any more, though something may still be in hand: the process was asked to end."""
@@ -75,6 +106,10 @@ class Hands:
     def close(self) -> None:
         """Leave nothing: what ends in good order accuses nobody."""
         self.absolve()
+        if self._report >= 0:
+            faulthandler.disable()
+            os.close(self._report)
+            self._report = -1
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
@@ -83,12 +118,12 @@ class Hands:
         """Not synced: the process may die, not the machine. What cannot be written is applied all the same."""
         try:
             if receipts:
-                os.pwrite(self._file, "\n".join(receipts).encode(), 0)
+                os.pwrite(self._file, "".join(f"{each}\n" for each in receipts).encode(), 0)
             else:
                 os.ftruncate(self._file, 0)
-        except OSError as failure:
+        except OSError:
             if not self._failed:
-                events.InternalError.of(failure, reason="hands").emit()
+                events.QueueProblem(reason="hands").emit()
             self._failed = True
         else:
             self._failed = False
@@ -109,21 +144,22 @@ class Hands:
         self._look()
         with contextlib.suppress(OSError):
             oldest = sorted(self._dead, key=lambda name: (self._folder / name).stat().st_mtime)
-            accusing = [name for name in oldest if self._dead[name]]
+            accusing = [name for name in oldest if self._dead[name].receipts]
             for name in {*oldest} - {*accusing[-KEPT:]}:
                 (self._folder / name).unlink(missing_ok=True)
                 del self._dead[name]
 
 
-def _left(path: Path) -> frozenset[str] | None:
-    """Return the receipts that a dead process left; None while it lives, or where the file is gone."""
+def _left(path: Path) -> _Left | None:
+    """Return what a dead process left; None while it lives, or where the file is gone."""
     try:
         file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:
         return None
     try:
         fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        return frozenset(os.read(file, os.fstat(file).st_size).decode("ascii", "replace").split())
+        receipts, crashed, _ = os.read(file, os.fstat(file).st_size).partition(_CRASHED)
+        return _Left(frozenset(receipts.decode("ascii", "replace").split()), bool(crashed))
     except OSError:
         return None
     finally:

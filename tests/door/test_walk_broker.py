@@ -38,7 +38,7 @@ def test_a_report_an_opposition_and_its_lifting_from_the_socket_to_the_row(tmp_p
         assert {name: found[name]["state"] for name in ("broker", "gateway", "mllp", "worker 2")} == dict.fromkeys(
             ("broker", "gateway", "mllp", "worker 2"), "ok"
         )
-        assert found["broker"]["text"].startswith("broker RabbitMQ ")
+        assert found["broker"]["text"].startswith("RabbitMQ ")
 
 
 def test_what_a_killed_worker_had_in_hand_is_stored_once_by_the_next(tmp_path: Path) -> None:

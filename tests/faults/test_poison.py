@@ -4,22 +4,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness.breach import Breach
-from tests.proof.line import Run
+from tests.harness.breach import held
 from tests.proof.poison import embedded, on_broker
 
 pytestmark = [pytest.mark.faults, pytest.mark.door]
 
 
-def held(run: Run) -> None:
-    print(run.line())
-    if not run.ok:
-        raise Breach(run.told())
-
-
 def test_what_ends_raises_blocks_or_breaks_is_parked_and_the_others_go_on(tmp_path: Path) -> None:
     run = on_broker(tmp_path / "run", 16, ["abort", "raise", "constraint"], strands=40)
-    held(run)
+    print(run.line())
+    held(run.judgement)
+    assert run.ok, run.told()
     assert 1 <= run.kills <= 3
     assert run.judgement.verdicts["parked"] >= 2
     assert run.judgement.verdicts["stored"] > 10
@@ -27,6 +22,8 @@ def test_what_ends_raises_blocks_or_breaks_is_parked_and_the_others_go_on(tmp_pa
 
 def test_one_process_on_files_that_dies_of_a_message_is_started_again_and_parks_it(tmp_path: Path) -> None:
     run = embedded(tmp_path / "run", 17, ["abort", "block", "constraint"], strands=40)
-    held(run)
+    print(run.line())
+    held(run.judgement)
+    assert run.ok, run.told()
     assert 1 <= run.kills <= 3
     assert run.judgement.verdicts["stored"] > 10

@@ -164,4 +164,4 @@ def test_doctor_tells_its_processes(made: Any, tmp_path: Path) -> None:
     found = {each["subject"]: (each["state"], each["text"]) for each in map(json.loads, said)}
     assert found["gateway"] == ("ok", f"running, pid {os.getpid()}, 2 processes over a broker")
     assert found["mllp"] == ("ok", f"pid {pids(tmp_path, 'mllp')[0]}")
-    assert found["worker 1"] == ("note", f"pid {pids(tmp_path, 'worker')[1]}, was started again 1 times")
+    assert found["worker 1"] == ("note", f"pid {pids(tmp_path, 'worker')[1]}, was started again 1 time")

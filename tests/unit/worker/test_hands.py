@@ -1,6 +1,7 @@
 """A deposit that ends its worker: known by what the dead left, tried alone, parked after the third time (F16)."""
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -15,7 +16,7 @@ from gateway.store.port import Contended, Stalled
 from gateway.telemetry import points
 from gateway.worker import consume, hands
 from gateway.worker.consume import Worker
-from gateway.worker.hands import DEATHS, Hands
+from gateway.worker.hands import DEATHS, KILLS_A_DEATH, Hands
 from tests.unit.worker.test_consume import ALL_AT_ONCE, Floor, deposits
 
 _DIES = """
@@ -23,15 +24,19 @@ import os, sys
 from pathlib import Path
 from gateway.worker.hands import Hands
 
-with Hands(Path(sys.argv[1])).holding(sys.argv[2:]):
-    os._exit(137)
+made = Hands(Path(sys.argv[1]))
+made.report_crashes()
+with made.holding(sys.argv[2:]):
+    os.abort()
 """
 
 
-def die(folder: Path, *receipts: str) -> None:
+def die(folder: Path, *receipts: str, crashed: bool = True) -> None:
     """Leave what a process leaves that dies with these in its hands: the file, and no lock."""
     dead = Hands(folder)
     dead._write(receipts)
+    os.lseek(dead._file, 0, os.SEEK_END)
+    os.write(dead._file, b"Fatal Python error: Aborted\n\nCurrent thread" if crashed else b"")
     os.close(dead._file)
 
 
@@ -63,14 +68,35 @@ def test_only_who_died_with_it_in_hand_accuses(tmp_path: Path) -> None:
     living, beside = Hands(folder), Hands(folder)
     with beside.holding(["A", "B"]):
         assert living.deaths(["A", "B"]) == [0, 0]
-    died = subprocess.run([sys.executable, "-c", _DIES, str(folder), "A", "B"], check=False)
-    assert died.returncode == 137
+    died = subprocess.run([sys.executable, "-c", _DIES, str(folder), "A", "B"], check=False, stderr=subprocess.DEVNULL)
+    assert died.returncode == -signal.SIGABRT
     die(folder, "A")
     assert living.deaths(["A", "B", "C"]) == [2, 1, 0]
     beside.close()
     assert living.deaths(["A", "B", "C"]) == [2, 1, 0]
     assert Hands(folder).deaths(["A"]) == [2]
     assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o600}
+    living.close()
+
+
+def test_what_was_in_hand_at_a_kill_from_outside_is_tried_alone_and_not_soon_accused(tmp_path: Path) -> None:
+    living = Hands(tmp_path)
+    for number in range(1, 2 * KILLS_A_DEATH):
+        die(tmp_path, "A", crashed=False)
+        assert living.suspected(["A", "B"]) == [True, False]
+        assert living.deaths(["A"]) == [number // KILLS_A_DEATH]
+    die(tmp_path, "A")
+    assert living.deaths(["A", "B"]) == [2, 0]
+    living.close()
+
+
+def test_a_process_that_ends_because_it_hangs_accuses_what_it_hangs_at(tmp_path: Path) -> None:
+    hung, living = Hands(tmp_path), Hands(tmp_path)
+    with hung.holding(["A"]):
+        hung.accuse()
+        os.close(hung._file)
+        assert living.deaths(["A"]) == [1]
+        hung._file = -1
     living.close()
 
 
@@ -144,7 +170,7 @@ def test_nothing_is_held_while_the_store_is_away_or_between_two_batches(floor: F
     floor.publish(made)
     floor.worker.start()
     floor.settled()
-    assert seen == [(made.reception.receipt.encode(), 1)]
+    assert seen == [(f"{made.reception.receipt}\n".encode(), 1)]
     assert file.read_bytes() == b""
 
 
@@ -240,7 +266,7 @@ def test_who_is_asked_to_end_accuses_nobody_unless_it_hangs(
     with monkeypatch.context() as patched:
         patched.setattr(consume, "HANGS_SECONDS", -1.0)
         assert not floor.worker.stop(0)
-        assert file.read_bytes() == made.reception.receipt.encode()
+        assert file.read_bytes() == f"{made.reception.receipt}\n".encode()
     assert not floor.worker.stop(0)
     assert list((tmp_path / "hands").iterdir()) == []
     go_on.set()
