@@ -20,7 +20,7 @@ _PAUSE_SECONDS: Final = 2.0
 
 _HERE: Final = Path(__file__).resolve().parent
 #: Folders whose tests need servers or processes, whatever their marks.
-_FOLDERS: Final = ("contract/queue", "contract/store", "door", "faults", "unit/store/postgres")
+_FOLDERS: Final = ("contract/queue", "contract/store", "door", "faults", "unit/harness", "unit/store/postgres", "unit/wiring")
 _MARKS: Final = ("faults", "door")
 #: Compared with "TypeName: text".
 _NEVER: Final = [r"^Breach\b", r"^(Flaky|FlakyFailure)\b"]

@@ -138,7 +138,7 @@ def test_one_that_cannot_be_started_again_is_tried_until_it_can(
     async def then(stop: asyncio.Event) -> None:
         nonlocal left
         await until(lambda: bool(pids(tmp_path, "mllp")))
-        await asyncio.sleep(0.3)  # it says that it is ready
+        await asyncio.sleep(1.0)  # it says that it is ready
         left = 2
         os.kill(pids(tmp_path, "mllp")[0], 9)
         await until(lambda: len(pids(tmp_path, "mllp")) == 2)
