@@ -16,10 +16,9 @@ from typing import Final
 import msgspec
 
 from benchmarks import floor
+from benchmarks.bare_mllp import ANSWER, Door
 
-_END: Final = b"\x1c\r"
 _BATCH: Final = 100
-_ANSWER: Final = b"\x0bMSH|^~\\&|F|F|F|F|20260101000000||ACK|1|P|2.5\rMSA|AA|1\r\x1c\r"
 
 
 class _Journal:
@@ -53,27 +52,9 @@ class _Journal:
                 self._rows.put(self._stored)
 
 
-class _Door(asyncio.Protocol):
-    def __init__(self, journal: _Journal) -> None:
-        self._journal = journal
-        self._buffer = bytearray()
-        self._transport: asyncio.Transport | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport if isinstance(transport, asyncio.Transport) else None
-
-    def data_received(self, data: bytes) -> None:
-        self._buffer += data
-        if self._buffer.endswith(_END) and self._transport is not None:
-            payload = bytes(self._buffer[1:-2])
-            self._buffer.clear()
-            floor.walk(payload)
-            self._journal.add(self._transport, payload)
-
-
 def _answer(transports: list[asyncio.Transport]) -> None:
     for transport in transports:
-        transport.write(_ANSWER)
+        transport.write(ANSWER)
 
 
 def _insert(folder: Path, template: floor.Rows, rows: "queue.Queue[int | None]") -> None:
@@ -92,7 +73,7 @@ async def _serve(folder: Path, template: floor.Rows) -> None:
     rows: queue.Queue[int | None] = queue.Queue()
     threading.Thread(target=_insert, args=(folder, template, rows), daemon=True).start()
     journal = _Journal(folder / "journal", asyncio.get_running_loop(), rows)
-    server = await asyncio.get_running_loop().create_server(lambda: _Door(journal), "127.0.0.1", 0)
+    server = await asyncio.get_running_loop().create_server(lambda: Door(journal), "127.0.0.1", 0)
     print(msgspec.json.encode({"mllp_port": server.sockets[0].getsockname()[1]}).decode(), flush=True)
     await asyncio.to_thread(sys.stdin.read)
     server.close()

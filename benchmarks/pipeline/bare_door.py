@@ -16,10 +16,8 @@ import pika
 from pika.adapters.asyncio_connection import AsyncioConnection
 from pika.channel import Channel
 
-from benchmarks import floor
+from benchmarks.bare_mllp import ANSWER, Door
 
-_END: Final = b"\x1c\r"
-_ANSWER: Final = b"\x0bMSH|^~\\&|F|F|F|F|20260101000000||ACK|1|P|2.5\rMSA|AA|1\r\x1c\r"
 #: In flight at once, as the gateway's own doors: beyond it everybody waits longer.
 _WINDOW: Final = 100
 _WINDOW_BYTES: Final = 4 * 1024 * 1024
@@ -71,33 +69,15 @@ class _Publisher:
             transport, begun, size = self._flying.pop(tag)
             self._bytes -= size
             self.took.append((clock, now - begun))
-            transport.write(_ANSWER)
+            transport.write(ANSWER)
         self._send()
-
-
-class _Door(asyncio.Protocol):
-    def __init__(self, publisher: _Publisher) -> None:
-        self._publisher = publisher
-        self._buffer = bytearray()
-        self._transport: asyncio.Transport | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport if isinstance(transport, asyncio.Transport) else None
-
-    def data_received(self, data: bytes) -> None:
-        self._buffer += data
-        if self._buffer.endswith(_END) and self._transport is not None:
-            payload = bytes(self._buffer[1:-2])
-            self._buffer.clear()
-            floor.walk(payload)
-            self._publisher.add(self._transport, payload)
 
 
 async def _serve(url: str, queue: str) -> None:
     loop = asyncio.get_running_loop()
     publisher = _Publisher(loop, url, queue)
     await publisher.ready
-    server = await loop.create_server(lambda: _Door(publisher), "127.0.0.1", 0)
+    server = await loop.create_server(lambda: Door(publisher), "127.0.0.1", 0)
     print(msgspec.json.encode({"mllp_port": server.sockets[0].getsockname()[1]}).decode(), flush=True)
     while line := await asyncio.to_thread(sys.stdin.readline):
         # What the confirms since an instant took: one line for each line that asks.
