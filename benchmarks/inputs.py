@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from gateway.adapters.mllp.arrival import arrived
+from gateway.adapters.hl7v2.arrival import arrived
 from gateway.config.load import load
 from gateway.demo.messages import renumbered, sample, with_document_id
 from gateway.mappers.hl7v2 import read

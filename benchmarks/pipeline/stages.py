@@ -14,7 +14,7 @@ import msgspec
 from benchmarks import floor, inputs
 from benchmarks.pipeline.messages import SMALL, Kind
 from benchmarks.pipeline.servers import Servers
-from gateway.adapters.mllp.session import Session
+from gateway.adapters.hl7v2.session import Session
 from gateway.mappers.hl7v2 import read
 from gateway.mappers.hl7v2.header import digest, read_header, salvage
 from gateway.model.submission import Deposit

@@ -10,7 +10,7 @@ from typing import Final
 
 from click.testing import CliRunner
 
-from gateway.adapters.mllp.session import Session
+from gateway.adapters.hl7v2.session import Session
 from gateway.cli.main import main
 from gateway.config.load import load as load_settings
 from gateway.demo.process import GatewayProcess

@@ -13,9 +13,9 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Final
 
+from gateway.adapters.hl7v2.session import Session
 from gateway.adapters.mllp.budget import Budget
 from gateway.adapters.mllp.frame import END, START, Fault, Frame, FrameError, FrameReader
-from gateway.adapters.mllp.session import Session
 from gateway.telemetry import events as told
 from gateway.telemetry import points
 

@@ -7,9 +7,9 @@ from typing import Final
 
 import msgspec
 
+from gateway.adapters.hl7v2.session import Session
 from gateway.adapters.mllp.budget import Budget
 from gateway.adapters.mllp.connection import MllpConnection
-from gateway.adapters.mllp.session import Session
 from gateway.adapters.mllp.spec import Spec
 from gateway.model.ports import Clock, Deposits, Events, Receipts
 from gateway.telemetry import events as told

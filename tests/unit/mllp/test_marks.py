@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from gateway.adapters.mllp.session import Session
+from gateway.adapters.hl7v2.session import Session
 from gateway.mappers.hl7v2 import read as reader
 from gateway.model.outcome import Outcome
 from gateway.model.problem import Problem

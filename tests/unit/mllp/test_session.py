@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.adapters.mllp.session import Session
+from gateway.adapters.hl7v2.session import Session
 from gateway.mappers.hl7v2 import read as reader
 from gateway.mappers.hl7v2.ack import Answered, read_ack
 from gateway.mappers.hl7v2.header import digest, read_head
@@ -196,7 +196,7 @@ def test_an_error_of_the_program_is_ar_with_a_reference(log, monkeypatch) -> Non
     line = next(line for line in log() if line["event"] == "internal.error")
     assert error.diagnostic == f"reference {line['reference']}"
     assert (line["error"], line["source"]) == ("KeyError", "sil-valmont")
-    assert str(line["place"]).startswith("gateway.adapters.mllp.session:")
+    assert str(line["place"]).startswith("gateway.adapters.hl7v2.session:")
     assert "ESSAI-UN" not in json.dumps(log())
 
 
@@ -371,8 +371,8 @@ def test_nothing_of_an_unknown_source_is_read_but_its_head(monkeypatch: pytest.M
     def read_nothing(*_: object) -> None:
         raise AssertionError("more was read")
 
-    monkeypatch.setattr("gateway.adapters.mllp.session.digest", read_nothing)
-    monkeypatch.setattr("gateway.adapters.mllp.session.read_header", read_nothing)
+    monkeypatch.setattr("gateway.adapters.hl7v2.session.digest", read_nothing)
+    monkeypatch.setattr("gateway.adapters.hl7v2.session.read_header", read_nothing)
     found = Door(directory=ADMITTED.admitted(("gam-valmont",))).answer(sample(DEPOSIT))
     assert (found.code, found.errors[0].code) == ("AR", "SOURCE_UNKNOWN")
 

@@ -13,7 +13,7 @@ from typing import Final, TypeVar, TypeVarTuple, Unpack, assert_never
 
 import msgspec
 
-from gateway.adapters.mllp.arrival import Arrival, arrived
+from gateway.adapters.hl7v2.arrival import Arrival, arrived
 from gateway.mappers.hl7v2 import ack, read
 from gateway.mappers.hl7v2.header import Header, digest, read_header, salvage
 from gateway.mappers.hl7v2.reading import Reading
