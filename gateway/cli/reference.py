@@ -57,10 +57,18 @@ _LIST_HELP: Final = MappingProxyType({
     "sources.site": "FINESS of the site that it stands in, where the establishment's `opposition_scope` is `site`; without one "
     "it speaks for the whole.",
     "sources.charset": "What it means by an empty MSH-18: `UNICODE UTF-8`, `8859/15`, `8859/1` or `ASCII`.",
+    "sources.charset_forced": "Read it by `charset` whatever MSH-18 says: it declares one and writes another.",
+    "sources.answer": "`durable`: AA once a deposit is safe in the queue; `decided`: AA is withheld until the record has decided.",
+    "sources.document_types": "The only document types (XDS typeCode) that it may deposit; empty: every type that the record takes.",
+    "sources.tokens": "SHA-256 of each of its bearer tokens (HTTP); `dmp-gateway sources token` makes one.",
+    "sources.oid": "OID of its system: sourceId of the submission sets that are made for it (ITI-105).",
+    "sources.content_type": "contentTypeCode (JDV_J59) of submission sets whose format carries none.",
     "connections": "Who may come in where: MSH-3 and MSH-4 choose among the sources of the connection, never beyond (D-17).",
-    "connections.door": "`mllp`: the only door of this version.",
+    "connections.door": "`mllp` or `http`.",
     "connections.networks": "Networks that it comes from; without TLS only those of the loopback interface.",
     "connections.sources": "Ids of the sources that it admits.",
+    "connections.certificates": "Only with one of these client certificates: `sha256:` and its fingerprint, or a subjectAltName "
+    "(`dns:`, `uri:`, `email:`, `ip:`). With them `networks` may be empty: any.",
     "connections.port": "Only connections to this port of ours; absent: any port of the door.",
 })  # fmt: skip
 
@@ -70,7 +78,7 @@ _GRANT_HELP: Final = MappingProxyType({
     Grant.LIFT_OPPOSITION: "State that a patient does not oppose: ZFA-9 = INO, ZFA-11 = IC.",
     Grant.LINK_IDENTITY: "Link the identifiers that an ADT under VALI carries.",
     Grant.MERGE_IDENTITY: "Merge files and change identifiers (A40, A47).",
-    Grant.IDENTITY_ASSERTED: "Deposit by formats that carry no status of identity (D-19); no room uses it in this version.",
+    Grant.IDENTITY_ASSERTED: "Deposit by formats that carry no status of identity (D-19).",
 })  # fmt: skip
 
 #: Tables of the terminology that are no value sets.

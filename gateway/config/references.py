@@ -12,7 +12,7 @@ from gateway.model.source import Connection, OppositionScope, SourceKind, finess
 
 #: The character sets that MSH-18 may name (HL7 table 0211) and that are read.
 CHARSETS: Final = ("ASCII", "8859/1", "8859/15", "UNICODE UTF-8")
-DOORS: Final = ("mllp",)
+DOORS: Final = ("mllp", "http")
 
 #: Ids go into log lines, metrics and receipts.
 _ID: Final = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?", re.ASCII)
@@ -34,8 +34,9 @@ def faults(settings: Settings) -> Iterator[Fault]:
     yield from _establishments(settings)
     yield from _sources(settings)
     yield from _connections(settings)
-    if not _loopback_host(settings.mllp.host):
-        yield Fault(name="mllp.host", text="without TLS only an address of the loopback interface may be listened on")
+    for door, host in (("mllp", settings.mllp.host), ("http", settings.http.host)):
+        if not _loopback_host(host):
+            yield Fault(name=f"{door}.host", text="without TLS only an address of the loopback interface may be listened on")
     if settings.metrics.listen != OFF:
         host, port = split_address(settings.metrics.listen)
         if port is None:

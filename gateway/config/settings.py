@@ -51,6 +51,16 @@ class Mllp(Model, frozen=True, kw_only=True):
     ack_wait_seconds: Seconds = 10.0
 
 
+class Http(Model, frozen=True, kw_only=True):
+    """The HTTP door: CDA, FHIR, HL7v2 over HTTP, and the pages of health."""
+
+    host: str = "127.0.0.1"
+    port: Port = 8080
+    body_limit_bytes: Bytes = 32 * 1024 * 1024
+    connection_limit: Annotated[int, Meta(ge=1, le=65_535)] = 512
+    wait_seconds: Seconds = 10.0
+
+
 class Queue(Model, frozen=True, kw_only=True):
     """The queue between the doors and the record."""
 
@@ -113,6 +123,7 @@ class Settings(Model, frozen=True, kw_only=True):
 
     environment: Environment
     mllp: Mllp = Mllp()
+    http: Http = Http()
     queue: Queue = Queue()
     processes: Processes = Processes()
     batch: Batch = Batch()
@@ -153,6 +164,7 @@ APART: Final = frozenset({"DMP_GATEWAY_KILL_AT", "DMP_GATEWAY_POISON", "DMP_GATE
 #: Sections of the file, each a table of keys.
 SECTIONS: Final[dict[str, type[Model]]] = {
     "mllp": Mllp,
+    "http": Http,
     "queue": Queue,
     "processes": Processes,
     "batch": Batch,
@@ -173,6 +185,11 @@ _HELP: Final = {
     "mllp.idle_timeout_seconds": "A connection that says nothing for so long is closed.",
     "mllp.connection_limit": "How many connections may be open at once.",
     "mllp.ack_wait_seconds": "A message that is not durable by then is answered AR: the sender sends it again.",
+    "http.host": "Address to listen on; without TLS one of the loopback interface.",
+    "http.port": "Port to listen on; 0 takes a free one and prints it.",
+    "http.body_limit_bytes": "The longest body; a longer one is answered 413 while it is read.",
+    "http.connection_limit": "How many connections may be open at once.",
+    "http.wait_seconds": "How long an answer waits for the record's decision before it says 503 (FHIR, CDA).",
     "queue.sealed_limit_bytes": "The largest sealed deposit that the queue takes.",
     "queue.limit_messages": "How many deposits may wait; beyond it, messages are answered AR.",
     "queue.management_url": "Where RabbitMQ's management plug-in answers, http://host:15672, with AMQP_URL's user; empty: "

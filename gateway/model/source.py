@@ -34,6 +34,15 @@ class SourceKind(enum.StrEnum):
     PATIENT = "patient"
 
 
+class AnswerMode(enum.StrEnum):
+    """When a deposit is answered AA (D-2)."""
+
+    #: Once it is durable in the queue.
+    DURABLE = "durable"
+    #: Once the record has decided: AA is withheld until the outcome.
+    DECIDED = "decided"
+
+
 class OppositionScope(enum.StrEnum):
     """What an opposition binds that was told to an establishment (O-10)."""
 
@@ -128,16 +137,58 @@ class Source(Model, frozen=True, kw_only=True):
     site: str | None = None
     #: Charset to read by when MSH-18 is empty (HL7 table 0211), else `hl7v2` § 13 decides.
     charset: str | None = None
+    #: Read by `charset` whatever MSH-18 says: a sender that declares one and writes another.
+    charset_forced: bool = False
+    #: When its deposits are answered.
+    answer: AnswerMode = AnswerMode.DURABLE
+    #: The only document types (XDS typeCode) that it may deposit; empty: every type that the record takes.
+    document_types: tuple[str, ...] = ()
+    #: SHA-256 of each of its bearer tokens, ``sha256:`` and 64 hexadecimal digits (HTTP).
+    tokens: tuple[str, ...] = ()
+    #: OID of its system: the sourceId of submission sets that are made for it (ITI-105).
+    oid: str | None = None
+    #: contentTypeCode (JDV_J59) of submission sets whose format carries none (ITI-105, a CDA alone).
+    content_type: str | None = None
 
 
 class Connection(Model, frozen=True, kw_only=True):
-    """What may connect where: the sources that a door admits from some networks."""
+    """What may connect where: the sources that a door admits from some networks, with some certificates."""
 
     door: str
-    networks: tuple[str, ...]
+    #: Networks that it may come from; empty with `certificates`: any.
+    networks: tuple[str, ...] = ()
     sources: tuple[str, ...]
     #: Only connections to this port; None is every port of the door.
     port: int | None = None
+    #: Only with one of these client certificates: ``sha256:`` and 64 hexadecimal digits (of the whole certificate, DER), or a
+    #: subjectAltName: ``dns:sih.chu.example``, ``uri:…``, ``email:…``, ``ip:…``. Empty: a certificate neither helps nor harms.
+    certificates: tuple[str, ...] = ()
+
+
+class Certificate(Model, frozen=True, kw_only=True):
+    """A client certificate that TLS has verified: what of it sources are admitted by."""
+
+    #: SHA-256 of the certificate (DER), 64 hexadecimal digits, lower case.
+    fingerprint: str
+    #: Its subjectAltNames, as `Connection.certificates` writes them, lower case but for URIs.
+    names: tuple[str, ...] = ()
+
+    @property
+    def spellings(self) -> frozenset[str]:
+        """Every way in which the configuration may name it."""
+        return frozenset({f"sha256:{self.fingerprint}", *self.names})
+
+
+class Peer(Model, frozen=True, kw_only=True):
+    """Who is at the other end of a connection, as far as the connection itself shows it."""
+
+    #: Address of the machine.
+    address: str
+    #: The port of ours that it connected to.
+    port: int
+    #: None: no TLS, or none was presented.
+    certificate: Certificate | None = None
+    is_encrypted: bool = False
 
 
 class Directory(Model, frozen=True, kw_only=True):

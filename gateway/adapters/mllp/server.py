@@ -11,7 +11,9 @@ from gateway.adapters.hl7v2.session import Session
 from gateway.adapters.mllp.budget import Budget
 from gateway.adapters.mllp.connection import MllpConnection
 from gateway.adapters.mllp.spec import Spec
+from gateway.adapters.trust import admitted
 from gateway.model.ports import Clock, Deposits, Events, Receipts
+from gateway.model.source import Peer
 from gateway.telemetry import events as told
 
 _BACKLOG: Final = 128
@@ -131,26 +133,25 @@ class MllpDoor:
     def _connect(self) -> asyncio.Protocol:
         return _Entrance(self)
 
-    def admit(self, peer: str, port: int) -> MllpConnection | None:
+    def admit(self, peer: Peer) -> MllpConnection | None:
         """
         Return the protocol of a connection, or None if it is refused.
 
         Args:
-            peer: Address of the machine.
-            port: The port of ours that it connected to.
+            peer: Who is at the other end.
         """
-        sources = self._spec.admitted(peer, port)
+        sources = admitted(self._spec.connections, self._spec.door, peer)
         reason = "not_admitted"
         if sources:
             reason = "stopping" if self._stopping else "limit" if len(self._connections) >= self._spec.connection_limit else ""
         if reason:
-            told.ConnectionRefused(door=self._spec.door, peer=peer, reason=reason).emit()
+            told.ConnectionRefused(door=self._spec.door, peer=peer.address, reason=reason).emit()
             return None
         self._number += 1
         connection = MllpConnection(
             door=self._spec.door,
             number=self._number,
-            peer=peer,
+            peer=peer.address,
             session=self._session(sources),
             frame_limit_bytes=self._spec.frame_limit_bytes,
             budget=self._budget,
@@ -189,7 +190,7 @@ class _Entrance(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         peer, own = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
-        connection = self._door.admit(peer[0], own[1]) if peer and own else None
+        connection = self._door.admit(Peer(address=peer[0], port=own[1])) if peer and own else None
         if connection is None or not isinstance(transport, asyncio.Transport):
             transport.close()
             return

@@ -1,0 +1,65 @@
+"""Whom a connection may speak for: by certificate, port and network, or by a bearer token (D-17)."""
+
+import hashlib
+import ipaddress
+from collections.abc import Sequence
+
+from gateway.model.source import Connection, Directory, Peer, Source
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+def admitted(connections: Sequence[Connection], door: str, peer: Peer) -> tuple[str, ...]:
+    """
+    Return the ids of the sources that a connection may speak for.
+
+    Args:
+        connections: The rows of the configuration.
+        door: The door that it came to.
+        peer: Who is at the other end.
+
+    Returns:
+        The sources of every row of this door that the address, the port and, where the row names some, the certificate fit,
+        each once; none: it is not admitted.
+    """
+    address = address_of(peer.address)
+    spellings = peer.certificate.spellings if peer.certificate else frozenset()
+    found = [
+        source
+        for row in connections
+        if row.door == door and row.port in {None, peer.port} and _fits(row, address, spellings)
+        for source in row.sources
+    ]
+    return tuple(dict.fromkeys(found))
+
+
+def by_token(directory: Directory, token: str) -> Source | None:
+    """
+    Return the source of a bearer token, or None.
+
+    Args:
+        directory: Every source of the gateway.
+        token: As the sender wrote it. It is random and long: its plain hash is kept, and looking that up tells nothing by time.
+    """
+    hashed = token_hash(token)
+    return next((source for source in directory.sources if hashed in source.tokens), None)
+
+
+def token_hash(token: str) -> str:
+    """Return a token as the configuration keeps it: ``sha256:`` and 64 hexadecimal digits of its UTF-8."""
+    return "sha256:" + hashlib.sha256(token.encode()).hexdigest()
+
+
+def address_of(peer: str) -> Address:
+    """Read an address; an IPv4 one that came over an IPv6 socket is an IPv4 one, a zone is left out."""
+    address = ipaddress.ip_address(peer.partition("%")[0])
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return mapped or address
+
+
+def _fits(row: Connection, address: Address, spellings: frozenset[str]) -> bool:
+    if row.certificates and not spellings.intersection(row.certificates):
+        return False
+    if not row.networks:
+        return bool(row.certificates)
+    return any(address in ipaddress.ip_network(network) for network in row.networks)
