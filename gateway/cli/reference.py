@@ -58,8 +58,10 @@ _LIST_HELP: Final = MappingProxyType({
     "it speaks for the whole.",
     "sources.charset": "What it means by an empty MSH-18: `UNICODE UTF-8`, `8859/15`, `8859/1` or `ASCII`.",
     "sources.charset_forced": "Read it by `charset` whatever MSH-18 says: it declares one and writes another.",
-    "sources.answer": "`durable`: AA once a deposit is safe in the queue; `decided`: AA is withheld until the record has decided.",
-    "sources.document_types": "The only document types (XDS typeCode) that it may deposit; empty: every type that the record takes.",
+    "sources.answer": "`durable`: AA once a deposit is safe in the queue; `decided`: AA is withheld until the record has "
+    "decided.",
+    "sources.document_types": "The only document types (XDS typeCode) that it may deposit; empty: every type that the record "
+    "takes.",
     "sources.tokens": "SHA-256 of each of its bearer tokens (HTTP); `dmp-gateway sources token` makes one.",
     "sources.oid": "OID of its system: sourceId of the submission sets that are made for it (ITI-105).",
     "sources.content_type": "contentTypeCode (JDV_J59) of submission sets whose format carries none.",

@@ -99,7 +99,13 @@ def test_flag_over_environment_over_file_over_default(write) -> None:
 
 @pytest.mark.parametrize("row", [row for row in SETTINGS if row.default is not None], ids=lambda row: row.name)
 def test_every_setting_has_its_variable(row, write) -> None:
-    value = {"log.level": "debug", "log.format": "json", "mllp.host": "::1", "retention.parked_days": "7"}.get(row.name)
+    value = {
+        "log.level": "debug",
+        "log.format": "json",
+        "mllp.host": "::1",
+        "http.host": "::1",
+        "retention.parked_days": "7",
+    }.get(row.name)
     value = "[::1]:8080" if row.name == "metrics.listen" else value
     value = value or (str(row.default + 1) if isinstance(row.default, int) else str(row.default * 2))
     loaded = load(write(BASE), {row.variable: value}, {})
@@ -176,7 +182,7 @@ def test_the_variable_that_kills_is_no_setting(write) -> None:
          "line 4: metrics.listen: off, or an address, a colon and a port: 127.0.0.1:8080"),
         ("[mllp]", '[metrics]\nlisten = "127.0.0.1:65536"\n[mllp]',
          "line 4: metrics.listen: off, or an address, a colon and a port: 127.0.0.1:8080"),
-        ('door = "mllp"', f'door = "{MARK}"', "line 35: connections[0].door: one of mllp"),
+        ('door = "mllp"', f'door = "{MARK}"', "line 35: connections[0].door: one of mllp, http"),
         ("[mllp]", f"[mllp]\n{MARK}", "line 4: gateway.toml: not TOML, column 12"),
         ("port = 2600", "port = 1\nport = 2", "line 5: gateway.toml: not TOML, column 9"),
         ('finess_ej = "990000042"', f'finess_ej = "990000042"\nkind = "{MARK}"',
