@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.mappers.hl7v2.carrier import restore
+from gateway.mappers.common.carrier import restore
 from gateway.mappers.hl7v2.header import read_header
 from gateway.mappers.hl7v2.read import Reading, read
 from gateway.model.event import PatientEvent, Position, Right

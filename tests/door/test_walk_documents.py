@@ -5,7 +5,7 @@ from dataclasses import replace
 import msgspec
 import pytest
 
-from gateway.mappers.hl7v2.carrier import restore
+from gateway.mappers.common.carrier import restore
 from gateway.model.submission import Carrier
 from gateway.store.packing import unpack
 from tests.harness.day import (

@@ -284,7 +284,7 @@ SABOTAGES: Final[tuple[Sabotage, ...]] = (
     breaking(
         "29",
         "the key of an INS is not checked",
-        "gateway/mappers/hl7v2/gate.py",
+        "gateway/mappers/common/gate.py",
         "if not is_matricule(claim.value)]",
         "if not claim.value]",
         "tests/unit/hl7v2/test_gate.py",
@@ -292,7 +292,7 @@ SABOTAGES: Final[tuple[Sabotage, ...]] = (
     breaking(
         "30",
         "production takes test identities",
-        "gateway/mappers/hl7v2/gate.py",
+        "gateway/mappers/common/gate.py",
         "if claim.authority not in roots(environment)]",
         'if claim.authority not in roots("test")]',
         "tests/unit/hl7v2/test_gate.py",

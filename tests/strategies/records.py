@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 from hypothesis import strategies as st
 
-from gateway.mappers.hl7v2 import carrier
+from gateway.mappers.common import carrier
 from gateway.model.code import Code, Identifier
 from gateway.model.document import Author, Document, DocumentEntry, Entry, Organisation, Person
 from gateway.model.event import (

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from gateway.mappers.hl7v2.findings import Findings
+from gateway.mappers.common.findings import Findings
 from gateway.mappers.hl7v2.tokens import Message, Segment
 from gateway.mappers.hl7v2.values import absent, value
 from gateway.model.place import Place

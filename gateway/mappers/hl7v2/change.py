@@ -6,7 +6,7 @@ Source: PAM.FR 2.11, p.17–20; D-1.
 
 import msgspec
 
-from gateway.mappers.hl7v2.findings import Findings
+from gateway.mappers.common.findings import Findings
 from gateway.mappers.hl7v2.patient import PidReading, read_identifiers
 from gateway.mappers.hl7v2.reading import Reading, Received, rejected
 from gateway.mappers.hl7v2.usable import is_sound, tell_traits, usable

@@ -14,11 +14,12 @@ from datetime import datetime
 import msgspec
 
 from gateway.mappers.cda.read import CdaReading
+from gateway.mappers.common import carrier, checks, establishments, gate
+from gateway.mappers.common.authorities import canonical
+from gateway.mappers.common.findings import Findings
 from gateway.mappers.hl7v2 import act as acts
-from gateway.mappers.hl7v2 import carrier, documents, establishments, flags, gate, patient, people, relation
-from gateway.mappers.hl7v2.authorities import canonical
+from gateway.mappers.hl7v2 import documents, flags, patient, people, relation
 from gateway.mappers.hl7v2.documents import DocumentReading
-from gateway.mappers.hl7v2.findings import Findings
 from gateway.mappers.hl7v2.flags import FlagsReading
 from gateway.mappers.hl7v2.patient import PidReading
 from gateway.mappers.hl7v2.reading import Reading, Received, ignored, rejected
@@ -31,7 +32,6 @@ from gateway.model.problem import Answer, Severity
 from gateway.model.source import Grant
 from gateway.model.submission import Act, Submission
 from gateway.model.when import When
-from gateway.terminology import class_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ def _plain(of: _Message) -> Reading:
     if of.pid is None:
         of.findings.add("SEGMENT_MISSING", absent("PID"), "PID")
     else:
-        gate.check(of.pid, (), None, of.received.environment, of.findings)
+        gate.check(patient.transport(of.pid), (), None, of.received.environment, of.findings)
     results = of.message.first("OBX")
     of.findings.add("PLAIN_RESULTS", None if results is None else results.place(2))
     return of.rejected()
@@ -181,15 +181,14 @@ def _shareable(
         _check_sender(of, one, act)
     readable = [(one.index, one.cda) for one in read_documents if one.cda is not None]
     if of.pid is not None:
-        identity = gate.check(of.pid, readable, act, of.received.environment, findings)
-    severity = Severity.WARNING if act is Act.DELETE else Severity.ERROR
+        identity = gate.check(patient.transport(of.pid), readable, act, of.received.environment, findings)
     for one in read_documents:
-        if one.cda is not None and class_of(one.cda.entry.type_code) is None:
-            findings.add("TYPE_NOT_DMP", one.obx.place(3), severity=severity, document=one.index)
+        if one.cda is not None:
+            checks.type_taken(one.cda.entry.type_code, one.obx.place(3), act, one.index, findings)
     flags.contradictions(flagged, act, findings)
     for index, cda in readable:
         place = cda.entry.places.get("confidentiality_codes[0]") or read_documents[index].obx.place(5)
-        flags.restricted(cda.entry.confidentiality_codes, place, act, index, findings)
+        checks.restricted(cda.entry.confidentiality_codes, place, act, index, findings)
     born = None if identity is None or identity.traits.birth_date is None else identity.traits.birth_date.start
     flags.unusual(flagged, born, _sent(of.message), findings)
     return identity
@@ -267,7 +266,7 @@ def _submission(
 
 def _entry(cda: CdaReading, parents: tuple[str, ...], flagged: FlagsReading) -> DocumentEntry:
     """Return the entry with what the transport says: parents, and the confidentiality that flags add."""
-    codes = cda.entry.confidentiality_codes + flags.confidentiality(flagged.flags)
+    codes = cda.entry.confidentiality_codes + checks.confidentiality(flagged.flags)
     return msgspec.structs.replace(cda.entry, confidentiality_codes=codes, replaces=parents)
 
 

@@ -10,8 +10,8 @@ from typing import Final
 
 from gateway.mappers.cda.read import CdaReading
 from gateway.mappers.cda.read import read as read_cda
-from gateway.mappers.hl7v2.carrier import Carried, NotBase64, decode
-from gateway.mappers.hl7v2.findings import Findings
+from gateway.mappers.common.carrier import Carried, NotBase64, decode
+from gateway.mappers.common.findings import Findings
 from gateway.mappers.hl7v2.tokens import Message, Segment
 from gateway.mappers.hl7v2.values import value
 from gateway.model.place import Place

@@ -8,8 +8,8 @@ from functools import cache
 
 import msgspec
 
+from gateway.mappers.common.findings import Findings
 from gateway.mappers.hl7v2 import change, patient, triggers, visit, zfa
-from gateway.mappers.hl7v2.findings import Findings
 from gateway.mappers.hl7v2.patient import PidReading
 from gateway.mappers.hl7v2.reading import Reading, Received, ignored, rejected
 from gateway.mappers.hl7v2.triggers import Trigger, Use

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from gateway.mappers.hl7v2.findings import Findings
+from gateway.mappers.common.checks import masked_and_hidden
+from gateway.mappers.common.findings import Findings
 from gateway.mappers.hl7v2.tokens import Message, Segment
 from gateway.mappers.hl7v2.values import value
-from gateway.model.code import Code
 from gateway.model.place import Place, er7_path
 from gateway.model.problem import Severity
 from gateway.model.submission import Act, Flags
@@ -46,9 +46,6 @@ DESTINATION: Final = "DESTDMP"
 _KNOWN: Final = frozenset({*REQUIRED, *DEFAULTED})
 _VALUES: Final[Mapping[str, bool]] = {"Y": True, "N": False}
 
-#: Code system of the codes that flags add to the document's confidentiality.
-_CONFIDENTIALITY: Final = "1.2.250.1.213.1.1.4.13"
-_RESTRICTED: Final = frozenset({"R", "V"})
 _MAJORITY_YEARS: Final = 18
 
 
@@ -132,33 +129,11 @@ def contradictions(reading: FlagsReading, act: Act | None, findings: Findings) -
     Source: EX_2.1-1050; P12.
     """
     flags = reading.flags
-    if flags.masque_ps and flags.invisible_patient:
-        severity = Severity.WARNING if act is Act.DELETE else Severity.ERROR
-        detail = "MASQUE_PS with INVISIBLE_PATIENT"
-        findings.add("FLAGS_FORBIDDEN", reading.places.get("INVISIBLE_PATIENT"), detail, severity=severity)
+    masked_and_hidden(flags, reading.places.get("INVISIBLE_PATIENT"), act, findings)
     if flags.modif_conf_code and act not in {Act.REPLACE, None}:
         severity = Severity.WARNING if act is Act.DELETE else Severity.ERROR
         detail = "MODIF_CONF_CODE without a replacement"
         findings.add("FLAGS_FORBIDDEN", reading.places.get("MODIF_CONF_CODE"), detail, severity=severity)
-
-
-def restricted(codes: tuple[Code, ...], place: Place | None, act: Act | None, document: int, findings: Findings) -> None:
-    """
-    Find a document that its author marked restricted or very restricted, and that is sent to be shared.
-
-    Args:
-        codes: Confidentiality codes of the CDA itself.
-        place: Where they stand.
-        act: As in `contradictions`.
-        document: Index of the document.
-        findings: Takes FLAGS_FORBIDDEN.
-
-    Source: P9.
-    """
-    if any(code.code in _RESTRICTED for code in codes):
-        severity = Severity.WARNING if act is Act.DELETE else Severity.ERROR
-        detail = "DESTDMP with a restricted confidentialityCode"
-        findings.add("FLAGS_FORBIDDEN", place, detail, severity=severity, document=document)
 
 
 def unusual(reading: FlagsReading, born: datetime | None, sent: datetime | None, findings: Findings) -> None:
@@ -190,16 +165,6 @@ def unusual(reading: FlagsReading, born: datetime | None, sent: datetime | None,
     found = [(code, detail) for code, holds, detail in rows if holds]
     if found:
         findings.warn("FLAGS_UNUSUAL", reading.places.get(found[0][0]), "; ".join(detail for _, detail in found))
-
-
-def confidentiality(flags: Flags) -> tuple[Code, ...]:
-    """Return the confidentiality codes that the flags add to each document. Source: volet 2.1, mapping."""
-    rows = (
-        (flags.masque_ps, "MASQUE_PS"),
-        (flags.invisible_patient, "INVISIBLE_PATIENT"),
-        (flags.invisible_rep_legaux, "INVISIBLE_REPRESENTANTS_LEGAUX"),
-    )
-    return tuple(Code(code=code, system=_CONFIDENTIALITY) for holds, code in rows if holds)
 
 
 def _code(obx: Segment) -> str:

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from gateway.mappers.hl7v2.authorities import also_tested, authority_of, distinct
+from gateway.mappers.common.authorities import also_tested, authority_of, distinct
+from gateway.mappers.common.gate import Strict, Transport
 from gateway.mappers.hl7v2.tokens import Message, Repetition, Segment
 from gateway.mappers.hl7v2.values import NULL, part, value, when
 from gateway.model.code import Code
@@ -31,6 +32,14 @@ TOO_LONG: Final = f"PID-3: longer than {LONGEST} characters"
 
 #: Bytes of a value that may still be within `LONGEST` characters once it is decoded and unescaped.
 _LONGEST_RAW: Final = 8 * LONGEST
+
+#: The strict traits by field of PID. Source: D-19.
+_STRICT: Final = (
+    (5, "birth_name", "PID-5 type L"),
+    (7, "birth_date", "PID-7"),
+    (8, "sex", "PID-8"),
+    (11, "birth_place", "PID-11 type BDL"),
+)
 
 #: Field, type of the repetition (component 7 of XPN and XAD), and what its components hold.
 _TYPED: Final = (
@@ -104,6 +113,22 @@ def read(message: Message, source: Source, directory: Directory) -> PidReading |
     """Read the first PID of a message, or None if it has none; arguments as `read_segment`."""
     segment = message.first("PID")
     return None if segment is None else read_segment(segment, source, directory)
+
+
+def transport(pid: PidReading) -> Transport:
+    """Return a PID as the identity gate takes it."""
+    return Transport(
+        identity=pid.identity,
+        ins=pid.ins,
+        perhaps=pid.perhaps,
+        is_qualified=pid.is_qualified,
+        identifiers_at=pid.segment.place(3),
+        status_at=pid.segment.place(32),
+        strict=tuple(Strict(trait=trait, name=name, place=pid.segment.place(field)) for field, trait, name in _STRICT),
+        problems=pid.problems,
+        too_long=pid.too_long,
+        too_long_is=TOO_LONG,
+    )
 
 
 def read_segment(segment: Segment, source: Source, directory: Directory) -> PidReading:

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from gateway.mappers.common.findings import Findings
 from gateway.mappers.hl7v2 import deposit, event
-from gateway.mappers.hl7v2.findings import Findings
 from gateway.mappers.hl7v2.header import Header
 from gateway.mappers.hl7v2.reading import Reading, Received, rejected
 from gateway.mappers.hl7v2.tokens import Message

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from gateway.mappers.hl7v2.findings import Findings
+from gateway.mappers.common.findings import Findings
 from gateway.mappers.hl7v2.header import Header
 from gateway.mappers.hl7v2.tokens import Message
 from gateway.model.event import FileMerge, IdentifierChange, PatientEvent

@@ -4,8 +4,8 @@ Which document, and which one it replaces: TXA-12 and TXA-13 against the CDA.
 Source: ANS Trans. CDA en HL7v2 2.1, TXA-12, TXA-13; CI-SIS, relatedDocument.
 """
 
+from gateway.mappers.common.findings import Findings
 from gateway.mappers.hl7v2.documents import DocumentReading
-from gateway.mappers.hl7v2.findings import Findings
 from gateway.mappers.hl7v2.tokens import Segment
 from gateway.mappers.hl7v2.values import value
 from gateway.model.document import DocumentEntry

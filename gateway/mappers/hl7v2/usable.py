@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from gateway.mappers.hl7v2.findings import Findings
+from gateway.mappers.common.findings import Findings
 from gateway.mappers.hl7v2.patient import TOO_LONG, Claims, PidReading
 from gateway.model.ins import is_matricule, roots
 from gateway.model.patient import PatientId

@@ -6,8 +6,8 @@ Source: PAM.FR 2.11; O-16.
 
 import msgspec
 
-from gateway.mappers.hl7v2.authorities import authority_of
-from gateway.mappers.hl7v2.findings import Findings
+from gateway.mappers.common.authorities import authority_of
+from gateway.mappers.common.findings import Findings
 from gateway.mappers.hl7v2.tokens import Message
 from gateway.mappers.hl7v2.values import cx, value, when
 from gateway.model.code import Identifier

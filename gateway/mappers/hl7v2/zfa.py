@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from gateway.mappers.hl7v2.findings import Findings
+from gateway.mappers.common.findings import Findings
 from gateway.mappers.hl7v2.tokens import Message, Repetition, Segment
 from gateway.mappers.hl7v2.values import NULL, part, value, when
 from gateway.model.code import Identifier

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from gateway.mappers.hl7v2 import carrier
+from gateway.mappers.common import carrier
 from gateway.model.problem import Problem, Severity
 from gateway.model.submission import Act, Carrier, Flags
 from gateway.model.verdict import Verdict

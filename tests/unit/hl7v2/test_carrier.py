@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.mappers.hl7v2 import carrier
-from gateway.mappers.hl7v2.carrier import Carried, NotBase64, cut, decode, restore
+from gateway.mappers.common import carrier
+from gateway.mappers.common.carrier import Carried, NotBase64, cut, decode, restore
 
 BLANKS = (b"\r", b"\n", b" ", b"\\.br\\", b"\\X0D\\", b"\\X0A\\", b"\\X0D0A\\", b"\\X0d0a\\")
 

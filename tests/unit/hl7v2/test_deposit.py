@@ -7,7 +7,7 @@ import re
 import msgspec
 import pytest
 
-from gateway.mappers.hl7v2.carrier import restore
+from gateway.mappers.common.carrier import restore
 from gateway.mappers.hl7v2.read import ROUTES, route
 from gateway.model.problem import Answer
 from gateway.model.source import Grant

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.mappers.hl7v2.findings import MOST, Findings
+from gateway.mappers.common.findings import MOST, Findings
 from gateway.model.place import Place
 from gateway.model.problem import Problem, Severity
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from gateway.mappers.hl7v2.carrier import restore
+from gateway.mappers.common.carrier import restore
 from gateway.model.event import PatientEvent
 from gateway.model.outcome import Rejection
 from gateway.model.submission import Submission

@@ -5,8 +5,8 @@ import time
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.mappers.hl7v2.carrier import restore
-from gateway.mappers.hl7v2.findings import MOST
+from gateway.mappers.common.carrier import restore
+from gateway.mappers.common.findings import MOST
 from gateway.mappers.hl7v2.header import read_header
 from gateway.mappers.hl7v2.read import Reading, read
 from gateway.model.outcome import Rejection

@@ -7,37 +7,70 @@ Source: D-19; P8, P15.
 """
 
 from collections.abc import Sequence
-from typing import Final
+from dataclasses import dataclass
 
 import msgspec
 
 from gateway.mappers.cda.read import CdaReading
-from gateway.mappers.hl7v2.authorities import distinct
-from gateway.mappers.hl7v2.findings import Findings
-from gateway.mappers.hl7v2.patient import TOO_LONG, PidReading
+from gateway.mappers.common.authorities import distinct
+from gateway.mappers.common.findings import Findings
 from gateway.model.ins import ROOT_NIA, is_matricule, roots
 from gateway.model.names import compared
 from gateway.model.patient import PatientId, PatientIdentity, Traits
-from gateway.model.problem import Severity
+from gateway.model.place import Place
+from gateway.model.problem import Problem, Severity
 from gateway.model.submission import Act
 
-#: The strict traits by field of PID. Source: D-19.
-_STRICT: Final = (
-    (5, "birth_name", "PID-5 type L"),
-    (7, "birth_date", "PID-7"),
-    (8, "sex", "PID-8"),
-    (11, "birth_place", "PID-11 type BDL"),
-)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Strict:
+    """A strict trait (D-19) in the format of the transport: what it is called there, and where it stands or should."""
+
+    trait: str
+    name: str
+    place: Place
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transport:
+    """
+    The patient as the transport names them.
+
+    Attributes:
+        identity: Every identifier in its canonical form, the traits and the status.
+        ins: What claims to be an INS, its root right or not.
+        perhaps: Identifiers of unsure authority under each domain that they may belong to: a deposit is tested on them too.
+        is_qualified: Whether the identity is qualified, as the format or the source's grant says (D-19).
+        unqualified: What to say where it is not.
+        identifiers_at: Where the identifiers stand, or should.
+        status_at: Where the status stands, or should.
+        strict: The strict traits that the format must give.
+        problems: Traits that cannot be read.
+        too_long: Identifiers that are longer than any is; they were left out.
+        too_long_is: What to say of them.
+    """
+
+    identity: PatientIdentity
+    ins: tuple[PatientId, ...]
+    perhaps: tuple[PatientId, ...] = ()
+    is_qualified: bool
+    unqualified: str = ""
+    identifiers_at: Place
+    status_at: Place
+    strict: tuple[Strict, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    too_long: tuple[Place, ...] = ()
+    too_long_is: str = ""
 
 
 def check(
-    pid: PidReading, documents: Sequence[tuple[int, CdaReading]], act: Act | None, environment: str, findings: Findings
+    transport: Transport, documents: Sequence[tuple[int, CdaReading]], act: Act | None, environment: str, findings: Findings
 ) -> PatientIdentity:
     """
     Pass a deposit through the gate.
 
     Args:
-        pid: The patient of the message.
+        transport: The patient of the message.
         documents: Each document that could be read, with its index.
         act: What is asked for. A deletion by the owner always passes but for key, root and P8 (D-4): of the rest it is warned.
         environment: `production` or `test`: which roots are taken.
@@ -47,35 +80,35 @@ def check(
         The identity of the deposit: the INS it goes by first, then every other identifier (oppositions are tested on each).
     """
     severity = Severity.WARNING if act is Act.DELETE else Severity.ERROR
-    for place in pid.too_long[:1]:
-        findings.add("FIELD_INVALID", place, TOO_LONG, severity=severity)
-    if not pid.ins:
-        findings.add("INS_ABSENT", pid.segment.place(3))
-        return pid.identity
-    chosen = _chosen(pid.ins)
+    for place in transport.too_long[:1]:
+        findings.add("FIELD_INVALID", place, transport.too_long_is, severity=severity)
+    if not transport.ins:
+        findings.add("INS_ABSENT", transport.identifiers_at)
+        return transport.identity
+    chosen = _chosen(transport.ins)
     if chosen is None:
-        findings.add("INS_SEVERAL", pid.segment.place(3), f"{len(pid.ins)} INS")
+        findings.add("INS_SEVERAL", transport.identifiers_at, f"{len(transport.ins)} INS")
     _absent_in_documents(documents, severity, findings)
-    is_sound = _keys_and_roots(pid, documents, environment, findings)
-    if not pid.is_qualified:
-        findings.add("INS_UNQUALIFIED", pid.segment.place(32), severity=severity)
-    _traits(pid, severity, findings)
+    is_sound = _keys_and_roots(transport, documents, environment, findings)
+    if not transport.is_qualified:
+        findings.add("INS_UNQUALIFIED", transport.status_at, transport.unqualified, severity=severity)
+    _traits(transport, severity, findings)
     if chosen is None:
-        return pid.identity
+        return transport.identity
     if is_sound:
         for index, document in documents:
-            _compare(pid, chosen, index, document, findings, act=act)
-    rest = tuple(known for known in pid.identity.identifiers if known.key != chosen.key)
-    return msgspec.structs.replace(pid.identity, identifiers=distinct((chosen, *rest, *pid.perhaps)))
+            _compare(transport, chosen, index, document, findings, act=act)
+    rest = tuple(known for known in transport.identity.identifiers if known.key != chosen.key)
+    return msgspec.structs.replace(transport.identity, identifiers=distinct((chosen, *rest, *transport.perhaps)))
 
 
-def _traits(pid: PidReading, severity: Severity, findings: Findings) -> None:
+def _traits(transport: Transport, severity: Severity, findings: Findings) -> None:
     """Ask for each strict trait, and tell which trait cannot be read."""
-    unreadable = {problem.place.path for problem in pid.problems if problem.place is not None}
-    for field, trait, name in _STRICT:
-        if getattr(pid.identity.traits, trait) is None and (place := pid.segment.place(field)).path not in unreadable:
-            findings.add("TRAITS_MISSING", place, name, severity=severity)
-    for problem in pid.problems:
+    unreadable = {problem.place.path for problem in transport.problems if problem.place is not None}
+    for strict in transport.strict:
+        if getattr(transport.identity.traits, strict.trait) is None and strict.place.path not in unreadable:
+            findings.add("TRAITS_MISSING", strict.place, strict.name, severity=severity)
+    for problem in transport.problems:
         findings.take((msgspec.structs.replace(problem, severity=severity),))
 
 
@@ -85,9 +118,11 @@ def _chosen(claims: tuple[PatientId, ...]) -> PatientId | None:
     return lasting[0] if len(lasting) == 1 else None
 
 
-def _keys_and_roots(pid: PidReading, documents: Sequence[tuple[int, CdaReading]], environment: str, findings: Findings) -> bool:
+def _keys_and_roots(
+    transport: Transport, documents: Sequence[tuple[int, CdaReading]], environment: str, findings: Findings
+) -> bool:
     """Test key, then root, of every INS of the message and of its documents; return whether those of the message are right."""
-    every: list[tuple[int | None, PatientId]] = [(None, claim) for claim in pid.ins]
+    every: list[tuple[int | None, PatientId]] = [(None, claim) for claim in transport.ins]
     for number, document in documents:
         every += [(number, claim) for patient in document.patients for claim in patient.ins]
     wrong_keys = [(index, claim) for index, claim in every if not is_matricule(claim.value)]
@@ -108,7 +143,7 @@ def _absent_in_documents(documents: Sequence[tuple[int, CdaReading]], severity: 
 
 
 def _compare(
-    pid: PidReading, chosen: PatientId, index: int, document: CdaReading, findings: Findings, *, act: Act | None
+    transport: Transport, chosen: PatientId, index: int, document: CdaReading, findings: Findings, *, act: Act | None
 ) -> None:
     """
     Every recordTarget is the patient of the message (P8); a level-1 document without INS is compared by its traits.
@@ -118,16 +153,16 @@ def _compare(
     has_none = not any(patient.ins for patient in document.patients)
     if has_none and document.entry.level > 1 and act is not Act.DELETE:
         return
-    admitted = {claim.key for claim in pid.ins}
+    admitted = {claim.key for claim in transport.ins}
     for number, patient in enumerate(document.patients, 1):
         named = {known.key for known in patient.ins}
         if named:
             others = {key for key in named - admitted if key[0] != ROOT_NIA}
             is_same = chosen.key in named and not others
         else:
-            is_same = has_none and _same_traits(pid.identity.traits, patient.traits, or_missing=act is Act.DELETE)
+            is_same = has_none and _same_traits(transport.identity.traits, patient.traits, or_missing=act is Act.DELETE)
         if not is_same:
-            findings.add("PID_CDA_DIFFER", pid.segment.place(3), f"recordTarget[{number}]", document=index)
+            findings.add("PID_CDA_DIFFER", transport.identifiers_at, f"recordTarget[{number}]", document=index)
 
 
 def _same_traits(transport: Traits, document: Traits, *, or_missing: bool) -> bool:
