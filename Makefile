@@ -96,6 +96,7 @@ schemas: $(VENV)/.runtime ## write schemas/ again from the model
 docs: $(VENV)/.runtime ## write the reference pages of docs/ again from the program's tables
 	@$(BIN)/python -m gateway.cli.reference docs
 	@$(BIN)/python -m gateway.cli.alerts samples/prometheus/rules.yml
+	@$(BIN)/python -m gateway.cli.dashboards samples/grafana
 
 wheel: $(VENV)/.runtime ## build the wheel into dist/
 	@$(PIP) wheel --no-deps --no-build-isolation --wheel-dir dist .
