@@ -13,6 +13,8 @@ class DocumentOutcome(Model, frozen=True, kw_only=True):
     problems: tuple[Problem, ...] = ()
     #: Number of the rule that decided (`O-2`, `D-5`…).
     rule: str | None = None
+    #: For a duplicate: the receipt of the deposit that brought it first.
+    first: str | None = None
 
 
 class Outcome(Model, frozen=True, kw_only=True):

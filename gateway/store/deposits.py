@@ -1,15 +1,16 @@
 """One deposit, decided and written: the same steps for one and for a batch of a hundred (ARCHITECTURE.md, D-13)."""
 
-import uuid
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
+from gateway.model.entry_id import entry_uuid
 from gateway.model.outcome import DocumentOutcome, Outcome
 from gateway.model.patient import PatientIdentity
 from gateway.model.problem import Problem, Severity
 from gateway.model.submission import Deposit
+from gateway.model.verdict import Verdict
 from gateway.rules import deposit as rules
 from gateway.rules.record import RecordState
 from gateway.rules.versions import Known, Life, State
@@ -21,9 +22,6 @@ from gateway.store.packing import pack
 from gateway.store.rows import DocumentRow, ReceiptRow, TraceRow
 from gateway.store.transaction import Transaction
 from gateway.telemetry import points
-
-#: Name space of the entryUUIDs: derived from receipt and uniqueId, so that a repeated transaction gives the same one.
-_ENTRIES: Final = uuid.UUID("6f0b6f2e-6a55-5f0e-9a1c-2f1f6d0c7a11")
 
 
 def apply_deposit(tx: Transaction, deposit: Deposit, facts: rules.Facts | None = None) -> Outcome:
@@ -152,6 +150,7 @@ def _outcome(tx: Transaction, deposit: Deposit, decision: rules.DepositDecision)
                     *(Problem(code=code, severity=Severity.WARNING, document=number) for code in document.warnings),
                 ),
                 rule=document.decision.rule,
+                first=document.first if document.decision.verdict is Verdict.DUPLICATE else None,
             )
             for number, document in enumerate(decision.documents)
         ),
@@ -179,7 +178,7 @@ def _write_documents(
                 act=submission.act.value,
                 establishments=facts.establishments,
                 subject=subjects[known.unique_id],
-                entry_uuid=str(uuid.uuid5(_ENTRIES, f"{reception.receipt}/{known.unique_id}")),
+                entry_uuid=entry_uuid(reception.receipt, known.unique_id),
                 entry=msgspec.json.encode(document.entry).decode(),
                 source=reception.source,
                 part=part,
