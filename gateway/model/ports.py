@@ -57,12 +57,21 @@ class Receipts(Protocol):
 class Deposits(Protocol):
     """Where a door hands over deposits."""
 
-    async def publish(self, reception: Reception, submission: Submission, parts: tuple[bytes, ...]) -> Awaitable[Outcome]:
+    async def publish(
+        self, reception: Reception, submission: Submission, parts: tuple[bytes, ...], *, waits: bool = True
+    ) -> Awaitable[Outcome]:
         """
         Make a deposit durable; returns once it is (D-2), with an awaitable of its outcome.
 
+        Args:
+            reception: The facts of its reception.
+            submission: What it asks for.
+            parts: What travels with it.
+            waits: Whether anybody waits for the outcome; without, none may ever come (it costs a broker a message).
+
         Raises:
             Unavailable: it was not confirmed in time (QUEUE_UNAVAILABLE); it may be there all the same, so the sender resends.
+                The outcome raises it where it will not be known here.
         """
         ...
 

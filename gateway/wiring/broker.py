@@ -29,10 +29,11 @@ class BrokerDeposits:
         self._door = door
         self._answers = answers
 
-    async def publish(self, reception: Reception, submission: Submission, parts: tuple[bytes, ...]) -> Awaitable[Outcome]:
+    async def publish(
+        self, reception: Reception, submission: Submission, parts: tuple[bytes, ...], *, waits: bool = True
+    ) -> Awaitable[Outcome]:
         """Make a deposit durable; see `gateway.model.ports.Deposits`."""
-        # Nobody waits for an outcome yet: the answer is the confirm's.
-        outcome = await self._door.publish(Deposit(reception=reception, submission=submission, parts=parts), waits=False)
+        outcome = await self._door.publish(Deposit(reception=reception, submission=submission, parts=parts), waits=waits)
         self._answers.deposit(reception)
         return outcome
 

@@ -27,8 +27,10 @@ class QueuedDeposits:
         self._store = store
         self._answers = answers
 
-    async def publish(self, reception: Reception, submission: Submission, parts: tuple[bytes, ...]) -> Awaitable[Outcome]:
-        """Make a deposit durable; see `gateway.model.ports.Deposits`."""
+    async def publish(
+        self, reception: Reception, submission: Submission, parts: tuple[bytes, ...], *, waits: bool = True
+    ) -> Awaitable[Outcome]:
+        """Make a deposit durable; see `gateway.model.ports.Deposits`. The outcome comes whether anybody waits for it or not."""
         outcome = await self._queue.publish(Deposit(reception=reception, submission=submission, parts=parts))
         self._answers.deposit(reception)
         return outcome

@@ -1,5 +1,5 @@
 """
-Node clients that nobody here wrote (`tests/clients`): installed once per lock file outside the tree, each script run as a process.
+Node clients that nobody here wrote (`tests/clients`): installed once per lock file outside the tree, each script a process.
 
 The folder is ``dmp-gateway-tests/clients-<hash of package.json and the lock>`` of the user's cache (``XDG_CACHE_HOME``, else
 ``~/.cache``). Those who come at the same time wait for one that installs; what is half installed is never seen.

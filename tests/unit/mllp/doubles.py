@@ -49,13 +49,19 @@ class KeptDeposits:
         self.reported: list[tuple[Reception, Rejection]] = []
         self.error: BaseException | None = None
         self.report_error: Exception | None = None
+        #: What becomes of each deposit at once; None: nobody knows until a test says so.
+        self.outcome: Outcome | None = None
+        self.outcomes: list[asyncio.Future[Outcome]] = []
+        self.waited: list[bool] = []
         self.gate = asyncio.Event()
         self.gate.set()
         self.entered = asyncio.Event()
         self.at_once = 0
         self.most_at_once = 0
 
-    async def publish(self, reception: Reception, submission: Submission, parts: tuple[bytes, ...]) -> Awaitable[Outcome]:
+    async def publish(
+        self, reception: Reception, submission: Submission, parts: tuple[bytes, ...], *, waits: bool = True
+    ) -> Awaitable[Outcome]:
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
         self.entered.set()
@@ -66,7 +72,14 @@ class KeptDeposits:
             self.published.append((reception, submission, parts))
         finally:
             self.at_once -= 1
-        return asyncio.get_running_loop().create_future()
+        outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self.waited.append(waits)
+        if not waits:
+            return outcome
+        self.outcomes.append(outcome)
+        if self.outcome is not None:
+            outcome.set_result(self.outcome)
+        return outcome
 
     def report(self, reception: Reception, rejection: Rejection) -> None:
         if self.report_error is not None:
