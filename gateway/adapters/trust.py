@@ -2,7 +2,7 @@
 
 import hashlib
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from gateway.model.source import Connection, Directory, Peer, Source
 
@@ -57,9 +57,25 @@ def address_of(peer: str) -> Address:
     return mapped or address
 
 
+def within(address: Address, networks: Iterable[str]) -> bool:
+    """Return whether an address is in one of the networks."""
+    return any(address in ipaddress.ip_network(network) for network in networks)
+
+
+def may_knock(connections: Sequence[Connection], door: str, peer: Peer) -> bool:
+    """Return whether some certificate could admit a machine: by its address and the port, which are known before a handshake."""
+    address = address_of(peer.address)
+    return any(
+        row.door == door
+        and row.port in {None, peer.port}
+        and (within(address, row.networks) if row.networks else bool(row.certificates))
+        for row in connections
+    )
+
+
 def _fits(row: Connection, address: Address, spellings: frozenset[str]) -> bool:
     if row.certificates and not spellings.intersection(row.certificates):
         return False
     if not row.networks:
         return bool(row.certificates)
-    return any(address in ipaddress.ip_network(network) for network in row.networks)
+    return within(address, row.networks)

@@ -268,7 +268,23 @@ PROMISES: Final = Dashboard(
                     "time() - min(dmpgw_keys_oldest_day_timestamp_seconds)",
                     (172800, 176400),
                     unit="s",
-                    width=24,
+                    width=12,
+                ),
+                Panel(
+                    title="Certificates end in",
+                    means="The first certificate or revocation list of [tls] that ends; from then on nobody comes in (docs/trust.md).",
+                    kind="stat",
+                    unit="s",
+                    queries=(
+                        Query(
+                            expr="min by (use) (dmpgw_certificate_expiry_timestamp_seconds) - time()",
+                            legend="{{use}}",
+                        ),
+                    ),
+                    limits=(604800, 2592000),
+                    less_is_worse=True,
+                    width=12,
+                    height=4,
                 ),
                 _series(
                     "Parked, unnoted, lost",

@@ -104,17 +104,35 @@ class ConnectionClosed(Event, frozen=True, kw_only=True):
 
 
 class ConnectionRefused(Event, frozen=True, kw_only=True):
-    """A connection was closed unread: no source is admitted from there, too many, or the door is closing."""
+    """A connection was closed unread: no source is admitted from there or by that certificate, too many, or the door closes."""
 
     name = "connection.refused"
     level = "warning"
     door: str
     peer: str
     reason: str
+    #: The first digits of the fingerprint of the certificate that it showed.
+    certificate: str | None = None
 
     def count_up(self) -> None:
         """Count it by reason."""
         metrics.CONNECTIONS_REFUSED.labels(label("door", self.door), label("reason", self.reason)).inc()
+
+
+class CertificatesReloaded(Event, frozen=True, kw_only=True):
+    """New handshakes of a door take the certificates, authorities and revocation lists that are in the files now."""
+
+    name = "certificates.reloaded"
+    door: str
+
+
+class CertificatesRefused(Event, frozen=True, kw_only=True):
+    """The files of `[tls]` changed and cannot be used: the door goes on with what it had; /readyz says what is wrong."""
+
+    name = "certificates.refused"
+    level = "error"
+    door: str
+    reason: str
 
 
 class MessageReceived(Event, frozen=True, kw_only=True):

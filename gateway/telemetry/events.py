@@ -9,6 +9,8 @@ from typing import Final
 
 from gateway.telemetry.answer_events import AnswersRecovered, AnswerUnnoted
 from gateway.telemetry.door_events import (
+    CertificatesRefused,
+    CertificatesReloaded,
     ConnectionClosed,
     ConnectionOpened,
     ConnectionRefused,
@@ -52,6 +54,7 @@ from gateway.telemetry.record_events import (
 #: Every event.
 EVENTS: Final[tuple[type[Event], ...]] = (
     GatewayStarted, GatewayStopped, ProcessEnded, ProcessUnstarted,
+    CertificatesReloaded, CertificatesRefused,
     DoorOpened, DoorClosed, ConnectionOpened, ConnectionClosed, ConnectionRefused,
     MessageReceived, MessageAnswered, MessageRejected, MessageIgnored, MessageDeferred,
     DepositAccepted, DepositSettled, DepositRefused, DepositParked, ParkedUnjudged, EventApplied, EventRefused, BatchApplied,
@@ -66,6 +69,8 @@ __all__ = [
     "AnswerUnnoted",
     "AnswersRecovered",
     "BatchApplied",
+    "CertificatesRefused",
+    "CertificatesReloaded",
     "ConnectionClosed",
     "ConnectionOpened",
     "ConnectionRefused",

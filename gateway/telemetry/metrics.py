@@ -51,6 +51,11 @@ PARKED.set(math.nan)
 READY: Final = _gauge("ready", "Whether a part does its work: 1, else 0; /readyz names what is missing, in words.", "check")
 CONNECTIONS: Final = _gauge("connections", "Open connections.", "door")
 CONNECTIONS_REFUSED: Final = _counter("connections_refused_total", "Connections closed unread.", "door", "reason")
+CERTIFICATE_EXPIRY: Final = _gauge(
+    "certificate_expiry_timestamp_seconds",
+    "End of the first certificate (`server`, `authorities`) or revocation list (`revocations`) of [tls] that ends.",
+    "use",
+)
 ERRORS: Final = _counter("internal_errors_total", "Errors of the program, each with a reference in the log.", "door")
 REPORTS_LOST: Final = _counter("reports_lost_total", "Rejections that could not be noted in the store.")
 ANSWERS_UNNOTED: Final = _counter("answers_unnoted_total", "Positive answers missing in the journal of answers.", "reason")
@@ -75,6 +80,7 @@ MERGES: Final[Mapping[str, Merge]] = MappingProxyType({
     "dmpgw_parked_deposits": max,
     "dmpgw_ready": min,
     "dmpgw_connections": sum,
+    "dmpgw_certificate_expiry_timestamp_seconds": min,
     "dmpgw_keys_oldest_day_timestamp_seconds": min,
     "dmpgw_build_info": max,
 })  # fmt: skip

@@ -76,6 +76,7 @@ FIELDS: Final = MappingProxyType({
     "reference": Form(pattern=_text(r"[0-9a-f]{8}"), help="joins an answer and its line"),
     "logger": Form(pattern=_DOTTED, help="name of another library's logger"),
     "digest": Form(pattern=_text(r"[0-9a-f]{12,64}"), help="SHA-256 of the message without MSH-7"),
+    "certificate": Form(pattern=_text(r"[0-9a-f]{12}"), help="first digits of the fingerprint of a client certificate"),
     "peer": Form(pattern=_text(r"[0-9a-fA-F.:]{2,45}"), help="network address of a machine"),
     "host": Form(pattern=_text(r"[0-9a-fA-F.:]{2,45}|localhost"), help="address listened on"),
     "version": Form(pattern=_text(r"\d+(?:\.\d+){1,3}[a-z0-9.+]{0,20}"), help="version of the program"),
