@@ -41,9 +41,11 @@ def type_taken(type_code: Code, place: Place | None, act: Act | None, document: 
         findings.add("TYPE_NOT_DMP", place, severity=severity_of(act), document=document)
 
 
-def type_granted(type_code: Code, place: Place | None, source: Source, document: int, findings: Findings) -> None:
+def type_granted(
+    type_code: Code, place: Place | None, source: Source, document: int, findings: Findings, *, act: Act | None
+) -> None:
     """
-    Ask for a document type that the source may deposit, where its configuration names types.
+    Ask for a document type that the source may deposit, where its configuration names types; a deletion always passes (D-4).
 
     Args:
         type_code: Of the CDA.
@@ -51,8 +53,9 @@ def type_granted(type_code: Code, place: Place | None, source: Source, document:
         source: Who deposits.
         document: Index of the document.
         findings: Takes SOURCE_NOT_ALLOWED.
+        act: As in `type_taken`.
     """
-    if source.document_types and type_code.code not in source.document_types:
+    if act is not Act.DELETE and source.document_types and type_code.code not in source.document_types:
         findings.add("SOURCE_NOT_ALLOWED", place, "document type", document=document)
 
 

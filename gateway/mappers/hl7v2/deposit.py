@@ -15,12 +15,13 @@ import msgspec
 
 from gateway.mappers.cda.read import CdaReading
 from gateway.mappers.common import carrier, checks, establishments, gate
+from gateway.mappers.common import flags as flags_common
 from gateway.mappers.common.authorities import canonical
 from gateway.mappers.common.findings import Findings
+from gateway.mappers.common.flags import FlagsReading
 from gateway.mappers.hl7v2 import act as acts
 from gateway.mappers.hl7v2 import documents, flags, patient, people, relation
 from gateway.mappers.hl7v2.documents import DocumentReading
-from gateway.mappers.hl7v2.flags import FlagsReading
 from gateway.mappers.hl7v2.patient import PidReading
 from gateway.mappers.hl7v2.reading import Reading, Received, ignored, rejected
 from gateway.mappers.hl7v2.tokens import Message, Segment
@@ -100,7 +101,7 @@ def read(received: Received) -> Reading:
     if (
         not flagged.flags.destdmp and flags.DESTINATION in flagged.places
     ):  # where it is missing, whose document it is still counts
-        flags.contradictions(flagged, act, findings)
+        flags_common.contradictions(flagged, act, findings)
         return of.rejected(act, read_documents) if findings.errors else of.ignored(act, read_documents)
     identity = _shareable(of, act, flagged, read_documents)
     if findings.errors or act is None or identity is None:
@@ -178,6 +179,8 @@ def _shareable(
     findings = of.findings
     identity = None
     for one in read_documents:
+        if one.cda is not None:
+            checks.type_granted(one.cda.entry.type_code, one.obx.place(3), of.received.source, one.index, findings, act=act)
         _check_sender(of, one, act)
     readable = [(one.index, one.cda) for one in read_documents if one.cda is not None]
     if of.pid is not None:
@@ -185,12 +188,12 @@ def _shareable(
     for one in read_documents:
         if one.cda is not None:
             checks.type_taken(one.cda.entry.type_code, one.obx.place(3), act, one.index, findings)
-    flags.contradictions(flagged, act, findings)
+    flags_common.contradictions(flagged, act, findings)
     for index, cda in readable:
         place = cda.entry.places.get("confidentiality_codes[0]") or read_documents[index].obx.place(5)
         checks.restricted(cda.entry.confidentiality_codes, place, act, index, findings)
     born = None if identity is None or identity.traits.birth_date is None else identity.traits.birth_date.start
-    flags.unusual(flagged, born, _sent(of.message), findings)
+    flags_common.unusual(flagged, born, _sent(of.message), findings)
     return identity
 
 

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from gateway.mappers.common.carrier import restore
-from gateway.mappers.hl7v2.read import ROUTES, route
+from gateway.mappers.hl7v2.read import ROUTES, Reading, route
 from gateway.model.problem import Answer
 from gateway.model.source import Grant
 from gateway.model.submission import Act, Submission
@@ -462,3 +462,13 @@ def test_places_of_a_submission_point_at_what_they_name() -> None:
     assert spans["sender"].startswith(b"PRT|")
     assert spans["content_type"] == b"I"
     assert spans["documents[0]"].startswith(b"PD94")
+
+
+def test_a_source_deposits_only_the_types_that_its_configuration_names() -> None:
+    def read_by(types: tuple[str, ...], message: Message) -> Reading:
+        sources = tuple(msgspec.structs.replace(source, document_types=types) for source in DIRECTORY.sources)
+        return read_message(message, directory=msgspec.structs.replace(DIRECTORY, sources=sources))
+
+    assert isinstance(read_by(("11502-2",), Message(ORU_ADD)).content, Submission)
+    assert codes(read_by(("18748-4",), Message(ORU_ADD))) == [("SOURCE_NOT_ALLOWED", "E", "OBX[1]-3")]
+    assert isinstance(read_by(("18748-4",), Message(ORU_DELETE)).content, Submission)
