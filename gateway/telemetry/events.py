@@ -7,7 +7,7 @@ Nothing else formats a line. One line at level `info` per message tells the whol
 
 from typing import Final
 
-from gateway.telemetry.answer_events import AnswersRecovered, AnswerUnnoted
+from gateway.telemetry.answer_events import AnswerDropped, AnswersRecovered, AnswerUnnoted, MessageDecided
 from gateway.telemetry.door_events import (
     CertificatesRefused,
     CertificatesReloaded,
@@ -28,6 +28,7 @@ from gateway.telemetry.door_events import (
 )
 from gateway.telemetry.error_events import InternalError, LibraryFailed, LibraryNoted, LibraryWarned
 from gateway.telemetry.event import Event
+from gateway.telemetry.http_events import RequestAnswered, RequestRefused
 from gateway.telemetry.key_events import KeysErased, KeysProblem, KeysRetained, LanePassed
 from gateway.telemetry.record_events import (
     BatchApplied,
@@ -56,7 +57,8 @@ EVENTS: Final[tuple[type[Event], ...]] = (
     GatewayStarted, GatewayStopped, ProcessEnded, ProcessUnstarted,
     CertificatesReloaded, CertificatesRefused,
     DoorOpened, DoorClosed, ConnectionOpened, ConnectionClosed, ConnectionRefused,
-    MessageReceived, MessageAnswered, MessageRejected, MessageIgnored, MessageDeferred,
+    MessageReceived, MessageAnswered, MessageDecided, AnswerDropped, MessageRejected, MessageIgnored, MessageDeferred,
+    RequestAnswered, RequestRefused,
     DepositAccepted, DepositSettled, DepositRefused, DepositParked, ParkedUnjudged, EventApplied, EventRefused, BatchApplied,
     QueueProblem, QueueRecovered, LanesMissed, LanesRecovered, StoreProblem, StoreRecovered,
     UpkeepErased, UpkeepEnded, UpkeepDelayed, ReportDropped,
@@ -66,6 +68,7 @@ EVENTS: Final[tuple[type[Event], ...]] = (
 
 __all__ = [
     "EVENTS",
+    "AnswerDropped",
     "AnswerUnnoted",
     "AnswersRecovered",
     "BatchApplied",
@@ -96,6 +99,7 @@ __all__ = [
     "LibraryNoted",
     "LibraryWarned",
     "MessageAnswered",
+    "MessageDecided",
     "MessageDeferred",
     "MessageIgnored",
     "MessageReceived",
@@ -106,6 +110,8 @@ __all__ = [
     "QueueProblem",
     "QueueRecovered",
     "ReportDropped",
+    "RequestAnswered",
+    "RequestRefused",
     "StoreProblem",
     "StoreRecovered",
     "UpkeepDelayed",

@@ -56,8 +56,12 @@ CERTIFICATE_EXPIRY: Final = _gauge(
     "End of the first certificate (`server`, `authorities`) or revocation list (`revocations`) of [tls] that ends.",
     "use",
 )
+HTTP_REQUESTS: Final = _counter("http_requests_total", "Requests answered by the HTTP door.", "route", "status")
 ERRORS: Final = _counter("internal_errors_total", "Errors of the program, each with a reference in the log.", "door")
 REPORTS_LOST: Final = _counter("reports_lost_total", "Rejections that could not be noted in the store.")
+ANSWERS_DROPPED: Final = _counter(
+    "answers_dropped_total", "Application acknowledgments that could not be given (enhanced mode).", "door", "reason"
+)
 ANSWERS_UNNOTED: Final = _counter("answers_unnoted_total", "Positive answers missing in the journal of answers.", "reason")
 KEYS_PROBLEMS: Final = _counter("keys_problems_total", "Times that keys could not be brought forward, marked or erased.")
 KEYS_OLDEST: Final = _gauge(

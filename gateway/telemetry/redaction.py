@@ -50,7 +50,8 @@ _PLACE: Final = _text(r"[A-Z][A-Z0-9]{2}(?:\[\d{1,6}\])?(?:-\d{1,3}(?:\[\d{1,6}\
 _DOTTED: Final = _text(r"[A-Za-z_][A-Za-z0-9_.]{0,119}(?::\d{1,6})?")
 #: The types that the field sends; anything else is `other`, so that no text of a sender becomes a label.
 _TYPE: Final = _text(
-    r"(?:ORU\^(?:R01|W01)|MDM\^T(?:0\d|1[01])|ADT\^(?:A[0-6]\d|Z99)|ORM\^O01|OML\^O\d\d|SIU\^S\d\d|ACK|BAR\^P\d\d|DFT\^P\d\d|other)"
+    r"(?:CDA|FHIR\^[A-Z][A-Za-z]{2,31}|ORU\^(?:R01|W01)|MDM\^T(?:0\d|1[01])|ADT\^(?:A[0-6]\d|Z99)|ORM\^O01|OML\^O\d\d|SIU\^S\d\d|ACK|BAR\^P\d\d|DFT\^P\d\d"
+    r"|other)"
 )
 
 #: Every field that a line may have.
@@ -62,11 +63,13 @@ FIELDS: Final = MappingProxyType({
     "message": Form(pattern=_text(r"[A-Za-z0-9._-]{1,40}"), foreign=True, help="MSH-10, or a hash of it"),
     "type": Form(pattern=_TYPE, help="message type and trigger event"),
     "act": Form(pattern=_WORD, help="add, replace, delete"),
-    "answer": Form(pattern=_text(r"[AC][AER]"), help="MSA-1"),
+    "answer": Form(pattern=_text(r"[AC][AER]|NE"), help="MSA-1; NE where the sender asked for none"),
     "verdict": Form(pattern=_WORD, help="what became of it"),
     "rule": Form(pattern=_text(r"[A-Z]{1,3}-?\d{1,3}"), help="number of the rule that decided"),
     "statement": Form(pattern=_text(r"[A-Za-z0-9._~-]{1,140}"), help="id of the statement that refused"),
     "codes": Form(pattern=_CODE, several=True, help="problem codes"),
+    "request": Form(pattern=_text(r"[A-Za-z0-9._~:+/=-]{1,128}"), foreign=True, help="X-Request-Id, or a hash of it"),
+    "route": Form(pattern=_text(r"[a-z][a-z0-9._]{0,60}"), help="name of a route of the HTTP door"),
     "code": Form(pattern=_CODE, help="problem code"),
     "places": Form(pattern=_PLACE, several=True, hashed=False, help="where in the message, in ER7 notation"),
     "place": Form(pattern=_DOTTED, hashed=False, help="module and line of the program"),
@@ -98,7 +101,7 @@ FIELDS: Final = MappingProxyType({
     "size": Form(number=True, help="bytes"),
     "count": Form(number=True, help="count"),
     "seconds": Form(number=True, help="duration"),
-    "status": Form(number=True, help="exit status of a process, or the number of the signal, negative"),
+    "status": Form(number=True, help="exit status, or the number of the signal, negative; of an answer: its HTTP status"),
     "wait": Form(number=True, help="seconds until the next try"),
 })  # fmt: skip
 

@@ -29,7 +29,7 @@ VALUES: dict[str, object] = {
     "environment": "test", "sample": True, "connection": 3, "port": 2575, "messages": 2, "documents": 1, "submissions": 4,
     "lane": "deposits.3", "lanes": ("deposits.3", "bulk"), "verb": "queue setup",
     "ring": "flow", "day": "2026-03-12", "size": 100, "count": 2, "job": "receipts",
-    "role": "mllp", "status": -9, "wait": 0.5, "seconds": 0.25, "at": NOW,
+    "role": "mllp", "request": "req-0001", "route": "cda", "status": -9, "wait": 0.5, "seconds": 0.25, "at": NOW,
 }  # fmt: skip
 
 
