@@ -131,7 +131,7 @@ def test_the_page_of_the_proof_has_every_named_point_in_its_order() -> None:
 
 def test_the_page_of_the_proof_names_the_campaigns_that_there_are() -> None:
     text = (ROOT / "docs" / "proof.md").read_text(encoding="utf-8").partition("## Sabotages")[0]
-    rows = re.findall(r"(?m)^\| (F\d+|[A-Z]{3,}) \|.*\| ([^|]+) \|$", text)
+    rows = re.findall(r"(?m)^\| (F\d+|S\d+|[A-Z]{3,}) \|.*\| ([^|]+) \|$", text)
     assert [number for number, _ in rows][:23] == [f"F{number}" for number in range(1, 24)]
     assert {number for number, nightly in rows if nightly.startswith("yes")} == {line.name for line in LINES}
 
