@@ -42,6 +42,15 @@ ENCODINGS: Final = frozenset(
     }
 )
 
+#: Other names of theirs.
+_ENCODING_NAMES: Final = {
+    "UTF8": "UTF-8",
+    "UTF-16LE": "UTF-16",
+    "UTF-16BE": "UTF-16",
+    "ASCII": "US-ASCII",
+    "LATIN1": "ISO-8859-1",
+}
+
 _UTF8_BOM: Final = b"\xef\xbb\xbf"
 #: How a document in UTF-16 begins.
 _UTF16: Final = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be", b"<\0": "utf-16-le", b"\0<": "utf-16-be"}
@@ -98,6 +107,21 @@ def parse(document: bytes, *, limits: Limits = LIMITS, within: Place | None = No
             "XML_FORBIDDEN", f"over {limits.depth_limit_elements} elements deep, line {deep_line}", within, deep_line
         )
     return tree
+
+
+def encoding_of(document: bytes) -> str:
+    """Return the encoding that a document gives itself: by its first bytes, its declaration, or UTF-8 (XML 1.0, appendix F)."""
+    if document[:2] in _UTF16:
+        return "UTF-16"
+    end = document.find(b"?>")
+    named = _ENCODING.search(document, 0, end) if end > 0 else None
+    return named.group(1).decode().upper() if named is not None else "UTF-8"
+
+
+def same_encoding(one: str, other: str) -> bool:
+    """Tell whether two names of encodings are the same one's; ASCII is within UTF-8."""
+    left, right = (_ENCODING_NAMES.get(name.upper(), name.upper()) for name in (one, other))
+    return left == right or {left, right} == {"US-ASCII", "UTF-8"}
 
 
 def _admit(document: bytes, within: Place | None) -> None:
