@@ -35,6 +35,10 @@ from gateway.wiring.supervisor import NotStarted, Supervisor
 @click.option(
     "--mllp-port", type=click.IntRange(0, 65535), help="Port of the MLLP door; 0 takes a free one (overrides the file)."
 )
+@click.option("--http-host", metavar="ADDRESS", help="Address of the HTTP door (overrides the file).")
+@click.option(
+    "--http-port", type=click.IntRange(0, 65535), help="Port of the HTTP door; 0 takes a free one (overrides the file)."
+)
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), help="Least level that is logged.")
 @json_option
 def serve(
@@ -43,6 +47,8 @@ def serve(
     data: Path,
     mllp_host: str | None,
     mllp_port: int | None,
+    http_host: str | None,
+    http_port: int | None,
     log_level: str | None,
     as_json: bool,
 ) -> None:
@@ -62,7 +68,13 @@ def serve(
       dmp-gateway serve                                  try it: 127.0.0.1:2575, ./dmp-data
       dmp-gateway serve --config /etc/dmp-gateway.toml --data /var/lib/dmp-gateway
     """  # noqa: D301 - click reads this mark
-    flags = {"mllp.host": mllp_host, "mllp.port": mllp_port, "log.level": log_level}
+    flags = {
+        "mllp.host": mllp_host,
+        "mllp.port": mllp_port,
+        "http.host": http_host,
+        "http.port": http_port,
+        "log.level": log_level,
+    }
     loaded = read_configuration(config, {name: value for name, value in flags.items() if value is not None})
     log.configure(loaded.settings.log.level.value, loaded.settings.log.format.value)
     # A core file would hold whatever was being read, and the keys (D-7).

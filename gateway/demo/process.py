@@ -17,6 +17,9 @@ _STOP_SECONDS: Final = 40.0
 COMMAND: Final = (sys.executable, "-m", "gateway.cli")
 
 
+_FREE_PORTS: Final = ("--mllp-port", "0", "--http-port", "0")
+
+
 class GatewayProcess:
     """
     Starts `serve` on a free port and stops or kills it by its pid.
@@ -38,6 +41,8 @@ class GatewayProcess:
         self._arguments = arguments
         self._process: subprocess.Popen[bytes] | None = None
         self.port = 0
+        #: Of the HTTP door.
+        self.http_port = 0
         #: Where its metrics are, if anywhere.
         self.page: str | None = None
 
@@ -62,7 +67,7 @@ class GatewayProcess:
         """
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 - our own command
-                (*COMMAND, "serve", "--data", str(self.data), "--mllp-port", "0", "--json", *self._arguments),
+                (*COMMAND, "serve", "--data", str(self.data), *_FREE_PORTS, "--json", *self._arguments),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -74,7 +79,7 @@ class GatewayProcess:
             message = f"serve ended with {code}; see {self._log}"
             raise RuntimeError(message)
         said = msgspec.json.decode(ready)
-        self.port, self.page = int(said["mllp_port"]), said.get("metrics")
+        self.port, self.http_port, self.page = int(said["mllp_port"]), int(said.get("http_port", 0)), said.get("metrics")
         return self.port
 
     @property

@@ -81,7 +81,19 @@ def test_killed_while_starting_again_and_again(tmp_path: Path) -> None:
     with rig.log.open("ab") as log:
         for _ in range(12):
             process = subprocess.Popen(
-                (sys.executable, "-m", "gateway.cli", "serve", "--data", str(rig.data), "--mllp-port", "0", "--json"),
+                (
+                    sys.executable,
+                    "-m",
+                    "gateway.cli",
+                    "serve",
+                    "--data",
+                    str(rig.data),
+                    "--mllp-port",
+                    "0",
+                    "--http-port",
+                    "0",
+                    "--json",
+                ),
                 stdout=log,
                 stderr=log,
                 env=os.environ | {"TMPDIR": str(rig.temporary)},

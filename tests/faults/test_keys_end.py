@@ -64,7 +64,7 @@ class Running:
     def __init__(self, data: Path, clock: Shifted) -> None:
         self.data = data
         self._ready = threading.Event()
-        self._gateway = Gateway(load(None, {}, {"mllp.port": 0}), DataDirectory(data), clock, lambda _: None)
+        self._gateway = Gateway(load(None, {}, {"mllp.port": 0, "http.port": 0}), DataDirectory(data), clock, lambda _: None)
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()))
         self._thread.start()
         assert self._ready.wait(20)

@@ -17,7 +17,7 @@ class Processes:
     """A door and a worker over a broker and a database, in this process, under a clock of the test."""
 
     def __init__(self, data: Path, amqp: str, clock: Clock) -> None:
-        loaded = load(None, {}, {"mllp.port": 0})
+        loaded = load(None, {}, {"mllp.port": 0, "http.port": 0})
         self._ready, self._works, self._stop = threading.Event(), threading.Event(), threading.Event()
         self._doors = Doors(loaded, DataDirectory(data), amqp, clock, reuse_port=False)
         self._worker = WorkerProcess(loaded, DataDirectory(data), amqp, clock, Share())

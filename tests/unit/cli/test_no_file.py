@@ -24,9 +24,9 @@ VERBS = (
     ("db", "missing"),
     ("db", "retain"),
     ("keys", "init"),
-    ("serve", "--mllp-port", "0"),
+    ("serve", "--mllp-port", "0", "--http-port", "0"),
 )
-BROKER = (("worker",), ("mllp", "--mllp-port", "0"), ("serve", "--mllp-port", "0"))
+BROKER = (("worker",), ("mllp", "--mllp-port", "0"), ("serve", "--mllp-port", "0", "--http-port", "0"))
 
 
 def run(words: tuple[str, ...], data: Path) -> Result:

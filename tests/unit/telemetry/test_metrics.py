@@ -19,7 +19,10 @@ from gateway.telemetry.redaction import FIELDS
 
 NOW = datetime(2026, 3, 13, 16, 0, tzinfo=UTC)
 #: What a label may tell of: each has a bounded set of values.
-LABELS = {"door", "source", "type", "answer", "verdict", "code", "rule", "kind", "lane", "state", "reason", "check", "version"}
+LABELS = {
+    "door", "source", "type", "answer", "verdict", "code", "rule", "kind", "lane", "state", "reason", "check", "version", "use",
+    "route", "status",
+}  # fmt: skip
 #: What a person, a document or a message may look like in any field.
 INS = "279035121518989"
 MARKS = (

@@ -41,7 +41,7 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Super
         program.write_text(_PROGRAM.format(folder=tmp_path, worker=worker, mllp=mllp))
         program.chmod(0o700)
         monkeypatch.setattr(sys, "executable", str(program))
-        return Supervisor(load(None, {}, {"mllp.port": 0}), None, DataDirectory(tmp_path / "data"))
+        return Supervisor(load(None, {}, {"mllp.port": 0, "http.port": 0}), None, DataDirectory(tmp_path / "data"))
 
     monkeypatch.setattr(supervisor, "_AGAIN_SECONDS", (0.01,))
     return make
