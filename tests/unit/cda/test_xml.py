@@ -74,7 +74,10 @@ def test_a_doctype_that_is_only_spoken_of_is_none(where: str) -> None:
         (b"<a x:y=''/>", "NS_ERR_UNDEFINED_NAMESPACE", 1),
         (b'<?xml version="1.0" encoding="UTF-7"?><a/>', "encoding", 1),
         ("<a/>".encode("cp037"), "does not begin with <", 1),
-        ('<?xml version="1.0"?><a/>'.encode("utf-32"), "", 1),
+        ('<?xml version="1.0"?><a/>'.encode("utf-32"), "encoding", 1),
+        ("<a/>".encode("utf-32-le"), "encoding", 1),
+        ("<!DOCTYPE a><a/>".encode("utf-32-le"), "encoding", 1),
+        ("<a/>".encode("utf-32-be"), "does not begin with <", 1),
     ],
 )
 def test_what_is_not_xml_is_refused_with_its_line(document: bytes, detail: str, line: int) -> None:
