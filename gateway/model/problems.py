@@ -1326,6 +1326,17 @@ _FHIR: Final = (
         source="IHE MHD 4.2; PDSm 3.1",
     ),
     ProblemCode(
+        code="DOCUMENT_NOT_FINAL",
+        text="The document is not final: a preliminary or withdrawn one is not deposited.",
+        advice="Send it once it is final (Composition.status final or amended).",
+        who=Who.SENDER,
+        err3="207",
+        issue="business-rule",
+        http=422,
+        example="Composition.status = preliminary",
+        source="HL7 FHIR R4, composition",
+    ),
+    ProblemCode(
         code="CATEGORY_DIFFERS",
         text="DocumentReference.category is not the class of the document's type; the class of the type was taken.",
         advice="Send the class that JDV_J57 gives for the type.",
@@ -1350,6 +1361,64 @@ _FHIR: Final = (
     ),
 )
 
+_CONSENT: Final = (
+    ProblemCode(
+        code="CONSENT_STATUS",
+        text="The Consent is not active: nothing was taken. What was stated before is still in force.",
+        advice="State the contrary: status active with provision.type permit lifts, deny opposes.",
+        who=Who.SENDER,
+        err3="103",
+        issue="business-rule",
+        http=422,
+        example="a Consent with status inactive",
+        source="docs/fhir.md, Consent; D-3",
+    ),
+    ProblemCode(
+        code="CONSENT_UNCLEAR",
+        text="The Consent does not say clearly what is opposed or allowed; nothing was taken.",
+        advice="Send scope patient-privacy, provision.type deny or permit, provision.action collect or access.",
+        who=Who.SENDER,
+        err3="101",
+        issue="business-rule",
+        http=422,
+        example="a provision without type",
+        source="docs/fhir.md, Consent; O-9",
+    ),
+    ProblemCode(
+        code="CONSENT_RESTRICTION",
+        text="The Consent is restricted in a way that the record cannot keep; nothing was taken, neither wider nor narrower.",
+        advice="State it without this restriction if that is what the patient means, or have it taken down by the record's desk.",
+        who=Who.SENDER,
+        err3="103",
+        issue="not-supported",
+        http=422,
+        example="provision.period.end, provision.data",
+        source="docs/fhir.md, Consent; D-3",
+    ),
+    ProblemCode(
+        code="CONSENT_NOT_OWN",
+        text="The Consent speaks for another establishment: this source states and lifts for its own establishment only.",
+        advice="Leave provision.actor and organization out, or name your own establishment there.",
+        who=Who.SENDER,
+        err3="207",
+        issue="forbidden",
+        http=403,
+        example="the FINESS of another hospital in provision.actor",
+        source="R-14; D-3; O-2",
+    ),
+    ProblemCode(
+        code="CONSENT_OWN_ONLY",
+        text="The Consent names no establishment: it was taken for the deposits of the source's establishment only.",
+        advice="Nothing, if that is meant; an opposition to every source is stated at the patient's door or the record's desk.",
+        who=Who.SENDER,
+        err3="207",
+        issue="informational",
+        http=200,
+        example="provision.type = deny without actor, sent by a hospital",
+        source="R-14; O-1",
+    ),
+)
+
 #: Every group of the table, in the order of the page: name, what its codes have in common, rows.
 GROUPS: Final = (
     ("Reading the message", "What the bytes and the MSH segment show.", _MESSAGE),
@@ -1357,6 +1426,7 @@ GROUPS: Final = (
     ("HTTP", "What the request itself shows, before its content is read.", _HTTP),
     ("Act, flags and document", "What the message asks for, and the CDA that it carries.", _DOCUMENT),
     ("FHIR", "What the JSON and its resources show.", _FHIR),
+    ("Consents", "What a Consent says.", _CONSENT),
     ("Identity", "Whose document or event it is.", _IDENTITY),
     ("Events", "What an ADT says.", _EVENT),
     ("The record's rules", "What the record store decides under the patient's lock.", _RECORD),
@@ -1368,6 +1438,7 @@ ROWS: Final = tuple(row for _, _, rows in GROUPS for row in rows)
 
 #: Codes that never refuse anything: they are met as warnings (ERR-4 ``W``) or for information (``I``), and the message is taken.
 NEVER_REFUSES: Final = frozenset({
+    "CONSENT_OWN_ONLY",
     "FHIR_UNUSUAL",
     "CATEGORY_DIFFERS",
     "FOLDER_IGNORED",

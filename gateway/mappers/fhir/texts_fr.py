@@ -131,4 +131,10 @@ TEXTS_FR: Final = MappingProxyType({
     "HTTP_BODY_INVALID": "Le contenu de la requête n'est pas lisible.",
     "HTTP_REQUEST_INVALID": "La requête n'est pas lisible.",
     "HTTP_TIMEOUT": "La requête n'est pas arrivée entière à temps.",
+    "CONSENT_STATUS": "Ce consentement n'est pas actif : rien n'a été retenu, ce qui a été déclaré auparavant reste en vigueur.",
+    "CONSENT_UNCLEAR": "Ce consentement ne dit pas clairement ce qui est refusé ou autorisé ; rien n'a été retenu.",
+    "CONSENT_RESTRICTION": "Ce consentement comporte une restriction que le dossier ne peut pas conserver ; rien n'a été retenu.",
+    "CONSENT_NOT_OWN": "Cet émetteur ne peut déclarer ou lever une opposition que pour son propre établissement.",
+    "CONSENT_OWN_ONLY": "La déclaration ne désigne personne : elle vaut pour les seuls dépôts de l'établissement émetteur.",
+    "DOCUMENT_NOT_FINAL": "Le document n'est pas définitif : il ne peut pas être déposé.",
 })  # fmt: skip

@@ -13,11 +13,12 @@ from gateway.model.problem import Problem, ProblemCode, Severity
 from gateway.model.problems import CODES
 
 #: HL7 FHIR R4, IssueType.
-ISSUE_TYPES = frozenset(
-    "invalid structure required value invariant security login unknown expired forbidden suppressed processing not-supported"
-    " duplicate multiple-matches not-found deleted too-long code-invalid extension too-costly business-rule conflict transient"
-    " lock-error no-store exception timeout incomplete throttled informational".split()
-)
+ISSUE_TYPES = frozenset({
+    *("invalid", "structure", "required", "value", "invariant", "security", "login", "unknown", "expired", "forbidden"),
+    *("suppressed", "processing", "not-supported", "duplicate", "multiple-matches", "not-found", "deleted", "too-long"),
+    *("code-invalid", "extension", "too-costly", "business-rule", "conflict", "transient", "lock-error", "no-store"),
+    *("exception", "timeout", "incomplete", "throttled", "informational"),
+})  # fmt: skip
 
 
 def test_every_code_of_the_table_has_a_french_text_and_no_other_has() -> None:
@@ -31,7 +32,7 @@ def test_every_issue_type_of_the_table_is_one_of_fhir() -> None:
 
 
 def test_what_the_default_code_of_xds_is_is_known_here() -> None:
-    assert ProblemCode(code="X", text="", advice="", who=CODES["OPPOSED"].who).xds == outcome._SAYS_NOTHING  # noqa: SLF001
+    assert ProblemCode(code="X", text="", advice="", who=CODES["OPPOSED"].who).xds == outcome._SAYS_NOTHING
 
 
 @pytest.mark.parametrize("code", sorted(CODES))
