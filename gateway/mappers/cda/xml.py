@@ -129,7 +129,7 @@ def _admit(document: bytes, within: Place | None) -> None:
     wide = _UTF16.get(document[:2])
     text = document if wide is None else document.decode(wide, "replace").removeprefix("\ufeff").encode()
     text = text.removeprefix(_UTF8_BOM)
-    if b"\0" in text[:4]:
+    if wide is not None and b"\0" in text[:4]:
         # UTF-32 begins as UTF-16 does: the library would read it, and its DOCTYPE would not be seen here.
         raise _unreadable("XML_INVALID", "encoding", within, 1)
     if text.startswith(_DECLARATION) and (end := text.find(b"?>")) > 0:
