@@ -7,6 +7,7 @@ import hypothesis
 import pytest
 
 from tests import again, not_run
+from tests.harness.pki import Pki
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -40,6 +41,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def root() -> Path:
     """The folder of the repository."""
     return ROOT
+
+
+@pytest.fixture(scope="session")
+def pki() -> Pki:
+    """Authorities of servers and clients, and a certificate of each."""
+    return Pki.make()
 
 
 @pytest.fixture(scope="session")

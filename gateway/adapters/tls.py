@@ -5,7 +5,6 @@ import contextlib
 import enum
 import hashlib
 import ipaddress
-import re
 import ssl
 from collections.abc import Iterator
 from datetime import datetime
@@ -28,8 +27,6 @@ CIPHERS: Final = (
     "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
 )
 
-_PEM: Final = re.compile(rb"-----BEGIN (CERTIFICATE|X509 CRL)-----.*?-----END \1-----", re.DOTALL)
-
 
 class TlsUnusable(Exception):
     """The files of `[tls]` cannot be used: which, and why; without a path's content."""
@@ -45,6 +42,8 @@ class TlsFiles(Model, frozen=True, kw_only=True):
     authorities: str = ""
     #: Revocation lists of those authorities; empty: none is looked at.
     revocations: str = ""
+    #: Nothing that a test authority made is taken.
+    production: bool = False
 
     @property
     def paths(self) -> tuple[Path, ...]:
@@ -68,7 +67,6 @@ class Term(Model, frozen=True, kw_only=True):
     use: str
     begins: datetime
     ends: datetime
-    issuer: bytes
 
 
 def server_context(files: TlsFiles, asked: Asked) -> ssl.SSLContext:
@@ -106,6 +104,7 @@ def server_context(files: TlsFiles, asked: Asked) -> ssl.SSLContext:
             context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
     elif asked is Asked.REQUIRED:
         raise TlsUnusable("tls.authorities names no authority: no client certificate could be taken")
+    terms(files)
     return context
 
 
@@ -114,21 +113,18 @@ def terms(files: TlsFiles) -> tuple[Term, ...]:
     Return until when our certificates, those of the authorities and the revocation lists are good.
 
     Raises:
-        TlsUnusable: a file cannot be read, or holds nothing of the kind.
+        TlsUnusable: a file cannot be read, or is of a test authority in production.
     """
     found: list[Term] = []
     for use, name in (("server", files.certificate), ("authorities", files.authorities), ("revocations", files.revocations)):
         if not name:
             continue
         with _read(name):
-            text = Path(name).read_bytes()
-            blocks = list(_blocks(text))
-            if not blocks:
-                raise TlsUnusable(f"{name}: holds no PEM block of a certificate or revocation list")
-            for kind, der in blocks:
-                facts = x509.certificate(der) if kind == b"CERTIFICATE" else x509.revocations(der)
+            for _, facts in x509.read_all(Path(name).read_bytes()):
+                if files.production and facts.is_of_tests:
+                    raise TlsUnusable(f"{name}: of a test authority, whose keys anybody may have: not in production")
                 if facts.ends is not None:
-                    found.append(Term(use=use, begins=facts.begins, ends=facts.ends, issuer=facts.issuer))
+                    found.append(Term(use=use, begins=facts.begins, ends=facts.ends))
     return tuple(found)
 
 
@@ -267,14 +263,6 @@ _SAID: Final = {
 def _no_password() -> str:
     """Keep OpenSSL from asking for a password on a terminal."""
     raise ValueError("the key is encrypted: write it without a password, readable by the gateway's user alone")
-
-
-def _blocks(text: bytes) -> Iterator[tuple[bytes, bytes]]:
-    for found in _PEM.finditer(text):
-        kind = found.group(1)
-        body = b"".join(found.group().split(b"\n")[1:-1]).replace(b"\r", b"")
-        pem = "-----BEGIN CERTIFICATE-----\n" + body.decode("ascii") + "\n-----END CERTIFICATE-----\n"
-        yield kind, ssl.PEM_cert_to_DER_cert(pem)
 
 
 def _spelt(kind: str, value: str) -> str | None:

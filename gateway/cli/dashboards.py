@@ -272,7 +272,7 @@ PROMISES: Final = Dashboard(
                 ),
                 Panel(
                     title="Certificates end in",
-                    means="The first certificate or revocation list of [tls] that ends; from then on nobody comes in (docs/trust.md).",
+                    means="The first certificate or revocation list of [tls] that ends: then nobody comes in (docs/trust.md).",
                     kind="stat",
                     unit="s",
                     queries=(

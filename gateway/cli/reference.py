@@ -67,7 +67,8 @@ _LIST_HELP: Final = MappingProxyType({
     "sources.content_type": "contentTypeCode (JDV_J59) of submission sets whose format carries none.",
     "connections": "Who may come in where: MSH-3 and MSH-4 choose among the sources of the connection, never beyond (D-17).",
     "connections.door": "`mllp` or `http`.",
-    "connections.networks": "Networks that it comes from; without TLS only those of the loopback interface.",
+    "connections.networks": "Networks that it comes from; without TLS only those of the loopback interface and of "
+    "`tls.plaintext_networks`.",
     "connections.sources": "Ids of the sources that it admits.",
     "connections.certificates": "Only with one of these client certificates: `sha256:` and its fingerprint, or a subjectAltName "
     "(`dns:`, `uri:`, `email:`, `ip:`). With them `networks` may be empty: any.",
@@ -245,7 +246,7 @@ def settings() -> str:
 def _default(row: Setting) -> str:
     if row.default is None:
         return "none: the file must say"
-    return f"`{row.default}`" if row.default != "" else "empty"
+    return f"`{row.default}`" if row.default not in {"", ()} else "empty"
 
 
 def _range(row: Setting) -> str:
@@ -263,6 +264,8 @@ def _range(row: Setting) -> str:
         case msgspec.inspect.IntType() | msgspec.inspect.FloatType():
             low = f"{kind.ge:g}" if kind.ge is not None else f"over {kind.gt:g}"
             return f"{low} to {kind.le:,.0f}".replace(",", " ")
+        case msgspec.inspect.VarTupleType():
+            return "a list; in its variable separated by commas"
         case _:
             return "text"
 

@@ -79,6 +79,7 @@ def load(path: Path | None, environ: Mapping[str, str], flags: Mapping[str, obje
     found += _overlay_flags(tree, flags, origins)
     settings = None if found else _convert(tree, found)
     if settings is not None:
+        settings = _rooted(settings, file.parent)
         found += references.faults(settings)
         if sample and settings.environment is not Environment.TEST:
             found.append(Fault(name="environment", text="the sample configuration is for tests only: name a file by --config"))
@@ -136,7 +137,7 @@ def _overlay_environment(tree: dict[str, Any], environ: Mapping[str, str], origi
         if row is None:
             yield Fault(name=variable, text="unknown environment variable" + nearest(variable, _BY_VARIABLE))
             continue
-        _put(tree, row.name, _number(value) if isinstance(row.default, (int, float)) else value)
+        _put(tree, row.name, _typed(value, row.default))
         origins[row.name] = Origin.ENVIRONMENT
 
 
@@ -151,9 +152,10 @@ def _overlay_flags(tree: dict[str, Any], flags: Mapping[str, object], origins: d
 
 def _placed(fault: Fault, origins: Mapping[str, Origin], known: Mapping[str, int]) -> Fault:
     """Add the line of the file, or say that the value is not the file's."""
-    origin = origins.get(fault.name)
+    setting = fault.name.partition("[")[0]
+    origin = origins.get(setting)
     if origin is Origin.ENVIRONMENT:
-        return msgspec.structs.replace(fault, name=_BY_NAME[fault.name].variable)
+        return msgspec.structs.replace(fault, name=_BY_NAME[setting].variable)
     if origin is Origin.FLAG or fault.name.startswith(PREFIX):
         return fault
     return msgspec.structs.replace(fault, line=line_of(fault.name, known))
@@ -163,6 +165,13 @@ def _environment_said(tree: Mapping[str, Any]) -> Iterator[Fault]:
     if "environment" not in tree:
         choices = " or ".join(f'"{value}"' for value in Environment)
         yield Fault(name="environment", text=f"missing: a file must say {choices}")
+
+
+def _typed(value: str, default: object) -> object:
+    """Read a variable as its setting is written in the file: a list is separated by commas."""
+    if isinstance(default, tuple):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return _number(value) if isinstance(default, (int, float)) else value
 
 
 def _number(text: str) -> int | float | str:
@@ -184,6 +193,13 @@ def _convert(tree: Mapping[str, Any], found: list[Fault]) -> Settings | None:
     except msgspec.ValidationError as error:
         found.append(_conversion_fault(str(error)))
         return None
+
+
+def _rooted(settings: Settings, folder: Path) -> Settings:
+    """Return the settings with the paths of `[tls]` from the root: relative ones begin at the file."""
+    names = ("certificate", "key", "authorities", "revocations")
+    paths = {name: str(folder / path) for name in names if (path := getattr(settings.tls, name))}
+    return msgspec.structs.replace(settings, tls=msgspec.structs.replace(settings.tls, **paths)) if paths else settings
 
 
 def _conversion_fault(text: str) -> Fault:

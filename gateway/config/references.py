@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from itertools import combinations
 from typing import Final
 
+from gateway.config import transport
+from gateway.config.addresses import NOT_AN_ADDRESS, is_loopback_host, split_address
 from gateway.config.faults import Fault
 from gateway.config.settings import OFF, Settings
 from gateway.model.source import Connection, OppositionScope, SourceKind, finess_key
@@ -34,24 +36,13 @@ def faults(settings: Settings) -> Iterator[Fault]:
     yield from _establishments(settings)
     yield from _sources(settings)
     yield from _connections(settings)
-    for door, host in (("mllp", settings.mllp.host), ("http", settings.http.host)):
-        if not _loopback_host(host):
-            yield Fault(name=f"{door}.host", text="without TLS only an address of the loopback interface may be listened on")
+    yield from transport.faults(settings)
     if settings.metrics.listen != OFF:
         host, port = split_address(settings.metrics.listen)
         if port is None:
-            yield Fault(name="metrics.listen", text="off, or an address, a colon and a port: 127.0.0.1:8080")
-        elif not _loopback_host(host):
+            yield Fault(name="metrics.listen", text=f"{NOT_AN_ADDRESS}: 127.0.0.1:8080")
+        elif not is_loopback_host(host):
             yield Fault(name="metrics.listen", text="only an address of the loopback interface may be listened on")
-
-
-def split_address(listen: str) -> tuple[str, int | None]:
-    """Return host and port of `ADDRESS:PORT`, an IPv6 address in brackets; None for a port that is none."""
-    host, _, port = listen.rpartition(":")
-    number = int(port) if port.isascii() and port.isdigit() and len(port) <= 5 else None
-    if ":" in host and (host[:1], host[-1:]) != ("[", "]"):
-        number = None
-    return host.removeprefix("[").removesuffix("]"), number if number is not None and number <= 65_535 else None
 
 
 def _ids(settings: Settings) -> Iterator[Fault]:
@@ -118,8 +109,8 @@ def _connections(settings: Settings) -> Iterator[Fault]:
         here = f"connections[{index}]"
         if row.door not in DOORS:
             yield Fault(name=f"{here}.door", text=f"one of {', '.join(DOORS)}")
-        if not row.networks or not row.sources:
-            yield Fault(name=here, text="networks and sources must not be empty")
+        if not row.sources or not (row.networks or row.certificates):
+            yield Fault(name=here, text="sources must not be empty, nor networks where no certificates are named")
         for place, identifier in enumerate(row.sources):
             if identifier not in known:
                 yield Fault(name=f"{here}.sources[{place}]", text="no source has this id")
@@ -127,13 +118,9 @@ def _connections(settings: Settings) -> Iterator[Fault]:
         for place, text in enumerate(row.networks):
             name = f"{here}.networks[{place}]"
             try:
-                network = ipaddress.ip_network(text)
+                read.append(ipaddress.ip_network(text))
             except ValueError:
                 yield Fault(name=name, text="not a network: an address, a slash, a length, and no bits set behind it")
-                continue
-            read.append(network)
-            if not network.is_loopback:
-                yield Fault(name=name, text="without TLS only networks of the loopback interface are admitted")
         networks.append(read)
     yield from _ambiguous(settings, networks)
 
@@ -144,15 +131,21 @@ def _ambiguous(settings: Settings, networks: list[list[Network]]) -> Iterator[Fa
     for index, row in enumerate(rows):
         yield from _twice(index, None, [(s, names[s]) for s in dict.fromkeys(row.sources) if s in names])
     for one, other in combinations(range(len(rows)), 2):
-        if _meet(rows[one], rows[other]) and any(
-            a.version == b.version and a.overlaps(b) for a in networks[one] for b in networks[other]
-        ):
+        if _meet(rows[one], rows[other]) and _overlap(networks[one], networks[other]):
             both = dict.fromkeys((*rows[one].sources, *rows[other].sources))
             yield from _twice(other, one, [(s, names[s]) for s in both if s in names])
 
 
 def _meet(one: Connection, other: Connection) -> bool:
-    return one.door == other.door and (one.port is None or other.port is None or one.port == other.port)
+    """Return whether a machine may come by both rows; two certificates that are named apart are of two machines."""
+    if one.door != other.door or (one.port is not None and other.port is not None and one.port != other.port):
+        return False
+    return not one.certificates or not other.certificates or not set(one.certificates).isdisjoint(other.certificates)
+
+
+def _overlap(one: list[Network], other: list[Network]) -> bool:
+    """Return whether an address is of both; a row without networks takes any."""
+    return not one or not other or any(a.version == b.version and a.overlaps(b) for a in one for b in other)
 
 
 def _twice(index: int, other: int | None, sources: list[tuple[str, tuple[str, str]]]) -> Iterator[Fault]:
@@ -161,10 +154,3 @@ def _twice(index: int, other: int | None, sources: list[tuple[str, tuple[str, st
         with_other = "" if other is None else f" together with connections[{other}], whose networks it shares,"
         text = f"this connection{with_other} admits two sources of the same application and facility (MSH-3, MSH-4)"
         yield Fault(name=f"connections[{index}].sources", text=text)
-
-
-def _loopback_host(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

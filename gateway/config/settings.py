@@ -45,6 +45,7 @@ class Mllp(Model, frozen=True, kw_only=True):
 
     host: str = "127.0.0.1"
     port: Port = 2575
+    tls_listen: str = "off"
     frame_limit_bytes: Bytes = 32 * 1024 * 1024
     idle_timeout_seconds: Seconds = 300.0
     connection_limit: Annotated[int, Meta(ge=1, le=65_535)] = 256
@@ -56,9 +57,20 @@ class Http(Model, frozen=True, kw_only=True):
 
     host: str = "127.0.0.1"
     port: Port = 8080
+    tls_listen: str = "off"
     body_limit_bytes: Bytes = 32 * 1024 * 1024
     connection_limit: Annotated[int, Meta(ge=1, le=65_535)] = 512
     wait_seconds: Seconds = 10.0
+
+
+class Tls(Model, frozen=True, kw_only=True):
+    """The certificates of the doors, and who may do without (D-17)."""
+
+    certificate: str = ""
+    key: str = ""
+    authorities: str = ""
+    revocations: str = ""
+    plaintext_networks: tuple[str, ...] = ()
 
 
 class Queue(Model, frozen=True, kw_only=True):
@@ -124,6 +136,7 @@ class Settings(Model, frozen=True, kw_only=True):
     environment: Environment
     mllp: Mllp = Mllp()
     http: Http = Http()
+    tls: Tls = Tls()
     queue: Queue = Queue()
     processes: Processes = Processes()
     batch: Batch = Batch()
@@ -147,7 +160,7 @@ class Setting(Model, frozen=True, kw_only=True):
     #: ``section.key``, or the key alone.
     name: str
     #: None: it has none, a file must say it.
-    default: str | int | float | None
+    default: str | int | float | tuple[str, ...] | None
     help: str
 
     @property
@@ -165,6 +178,7 @@ APART: Final = frozenset({"DMP_GATEWAY_KILL_AT", "DMP_GATEWAY_POISON", "DMP_GATE
 SECTIONS: Final[dict[str, type[Model]]] = {
     "mllp": Mllp,
     "http": Http,
+    "tls": Tls,
     "queue": Queue,
     "processes": Processes,
     "batch": Batch,
@@ -179,17 +193,26 @@ LISTS: Final[dict[str, type[Model]]] = {"establishments": Establishment, "source
 
 _HELP: Final = {
     "environment": '"production" refuses test patients (INS roots .10 and .11) and messages marked T or D; "test" takes them.',
-    "mllp.host": "Address to listen on; without TLS one of the loopback interface.",
+    "mllp.host": "Address to listen on without TLS: one of the loopback interface, or any with `tls.plaintext_networks`.",
     "mllp.port": "Port to listen on; 0 takes a free one and prints it.",
+    "mllp.tls_listen": "Address and port to listen on with TLS, such as 0.0.0.0:2576; port 0 takes a free one. `off`: nowhere.",
     "mllp.frame_limit_bytes": "The longest message; a longer one is answered AE and the connection closed.",
     "mllp.idle_timeout_seconds": "A connection that says nothing for so long is closed.",
     "mllp.connection_limit": "How many connections may be open at once.",
     "mllp.ack_wait_seconds": "A message that is not durable by then is answered AR: the sender sends it again.",
-    "http.host": "Address to listen on; without TLS one of the loopback interface.",
+    "http.host": "Address to listen on without TLS: one of the loopback interface, or any with `tls.plaintext_networks`.",
     "http.port": "Port to listen on; 0 takes a free one and prints it.",
+    "http.tls_listen": "Address and port to listen on with TLS, such as 0.0.0.0:8443; port 0 takes a free one. `off`: nowhere.",
     "http.body_limit_bytes": "The longest body; a longer one is answered 413 while it is read.",
     "http.connection_limit": "How many connections may be open at once.",
     "http.wait_seconds": "How long an answer waits for the record's decision before it says 503 (FHIR, CDA).",
+    "tls.certificate": "PEM file: our certificate, then those of the authorities between it and its root. A path of [tls] that "
+    "is not absolute begins at the configuration file; new files are taken without a restart (SIGHUP: at once).",
+    "tls.key": "PEM file of its key, without a password, which others on the machine cannot read.",
+    "tls.authorities": "PEM file of the authorities whose client certificates are taken; the machine's own list never counts.",
+    "tls.revocations": "PEM file of a revocation list (CRL) of each authority that issues client certificates; empty: none is "
+    "looked at.",
+    "tls.plaintext_networks": "Networks whose machines may speak without TLS, beside the loopback interface.",
     "queue.sealed_limit_bytes": "The largest sealed deposit that the queue takes.",
     "queue.limit_messages": "How many deposits may wait; beyond it, messages are answered AR.",
     "queue.management_url": "Where RabbitMQ's management plug-in answers, http://host:15672, with AMQP_URL's user; empty: "

@@ -1,5 +1,7 @@
 """The few facts of a certificate or revocation list that an operator must know: until when it is good, and who made it."""
 
+import base64
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Final
@@ -13,6 +15,12 @@ _UTC_TIME: Final = 0x17
 _GENERALIZED_TIME: Final = 0x18
 
 
+#: Stands in the subject of authorities that `dmp-gateway test-authority` makes, whose keys anybody may have.
+TEST_AUTHORITY: Final = "dmp-gateway TEST AUTHORITY"
+
+_PEM: Final = re.compile(rb"-----BEGIN (CERTIFICATE|X509 CRL)-----([A-Za-z0-9+/=\s]+)-----END \1-----")
+
+
 class Validity(Model, frozen=True, kw_only=True):
     """What a certificate or a revocation list (DER) says of itself."""
 
@@ -23,6 +31,30 @@ class Validity(Model, frozen=True, kw_only=True):
     begins: datetime
     #: None: a revocation list that names no end.
     ends: datetime | None
+
+    @property
+    def is_of_tests(self) -> bool:
+        """Whether a test authority made it, or it is one."""
+        return TEST_AUTHORITY.encode() in self.issuer + self.subject
+
+
+def read_all(text: bytes) -> Iterator[tuple[bool, Validity]]:
+    """
+    Read every certificate and revocation list of a PEM file.
+
+    Args:
+        text: The file; what stands between the blocks is left out, as OpenSSL does.
+
+    Yields:
+        Whether it is a certificate, and what it says of itself.
+
+    Raises:
+        ValueError: a block is neither.
+    """
+    for kind, body in _PEM.findall(text):
+        der = base64.b64decode(b"".join(body.split()), validate=True)
+        is_certificate = kind == b"CERTIFICATE"
+        yield is_certificate, certificate(der) if is_certificate else revocations(der)
 
 
 def certificate(der: bytes) -> Validity:

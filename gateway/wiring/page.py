@@ -9,7 +9,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 from prometheus_client import make_wsgi_app
 
-from gateway.config.references import split_address
+from gateway.config.addresses import split_address
 from gateway.config.settings import OFF
 from gateway.telemetry import events
 from gateway.wiring.health import Showing, Shown

@@ -13,6 +13,7 @@ from gateway.config.load import Origin, load, samples_directory
 from gateway.config.settings import SETTINGS, Environment, Mllp
 from gateway.mappers.hl7v2 import charset
 from gateway.model.source import Grant, SourceKind
+from tests.harness.pki import Pki
 
 MARK = "s3cr3t-mark"
 
@@ -67,6 +68,13 @@ def write(tmp_path: Path):
     return _write
 
 
+@pytest.fixture
+def files(tmp_path: Path, pki: Pki) -> dict[str, str]:
+    """The files of [tls], as variables."""
+    made = pki.write(tmp_path / "tls")
+    return {f"DMP_GATEWAY_TLS_{name.upper()}": str(path) for name, path in made.items()}
+
+
 def faults(path: Path | None, environ: dict[str, str] | None = None, flags: dict[str, object] | None = None) -> list[str]:
     with pytest.raises(ConfigurationInvalid) as caught:
         load(path, environ or {}, flags or {})
@@ -97,23 +105,48 @@ def test_flag_over_environment_over_file_over_default(write) -> None:
     assert load(path, environ, {"mllp.port": None}).settings.mllp.port == 2700
 
 
-@pytest.mark.parametrize("row", [row for row in SETTINGS if row.default is not None], ids=lambda row: row.name)
-def test_every_setting_has_its_variable(row, write) -> None:
-    value = {
-        "log.level": "debug",
-        "log.format": "json",
-        "mllp.host": "::1",
-        "http.host": "::1",
-        "retention.parked_days": "7",
-    }.get(row.name)
-    value = "[::1]:8080" if row.name == "metrics.listen" else value
-    value = value or (str(row.default + 1) if isinstance(row.default, int) else str(row.default * 2))
-    loaded = load(write(BASE), {row.variable: value}, {})
+#: What a variable may say where a number more, or a text twice, is no value.
+OTHERS = {
+    "log.level": "debug",
+    "log.format": "json",
+    "mllp.host": "::1",
+    "http.host": "::1",
+    "mllp.tls_listen": "[::1]:0",
+    "http.tls_listen": "127.0.0.1:8443",
+    "retention.parked_days": "7",
+    "metrics.listen": "[::1]:8080",
+}
+
+
+@pytest.mark.parametrize(
+    "row",
+    [row for row in SETTINGS if row.default is not None and not row.name.startswith("tls.")],
+    ids=lambda row: row.name,
+)
+def test_every_setting_has_its_variable(row, write, files) -> None:
+    value = OTHERS.get(row.name) or (str(row.default + 1) if isinstance(row.default, int) else str(row.default * 2))
+    loaded = load(write(BASE), {**files, row.variable: value}, {})
     section, _, key = row.name.partition(".")
     assert str(getattr(getattr(loaded.settings, section), key)) == value
     assert loaded.origins[row.name] is Origin.ENVIRONMENT
     assert row.help
     assert row.variable.startswith("DMP_GATEWAY_")
+
+
+def test_the_files_of_tls_and_a_list_have_their_variables(write, files) -> None:
+    environ = files | {"DMP_GATEWAY_TLS_PLAINTEXT_NETWORKS": "10.1.0.0/16, fd00::/8"}
+    loaded = load(write(BASE), environ, {})
+    rows = {row.name: row for row in SETTINGS if row.name.startswith("tls.")}
+    assert {row.variable for row in rows.values()} == set(environ)
+    assert loaded.settings.tls.plaintext_networks == ("10.1.0.0/16", "fd00::/8")
+    for name, row in rows.items():
+        assert loaded.origins[name] is Origin.ENVIRONMENT
+        assert row.help
+        if name != "tls.plaintext_networks":
+            assert getattr(loaded.settings.tls, name.partition(".")[2]) == environ[row.variable]
+    assert faults(write(BASE), {"DMP_GATEWAY_TLS_PLAINTEXT_NETWORKS": MARK}) == [
+        "DMP_GATEWAY_TLS_PLAINTEXT_NETWORKS: not a network: an address, a slash, a length, and no bits set behind it"
+    ]
 
 
 def test_without_a_file_the_samples_run_as_test_on_loopback() -> None:
@@ -171,9 +204,11 @@ def test_the_variable_that_kills_is_no_setting(write) -> None:
         ('"127.0.0.0/8"', '"127.0.0.1/8"',
          "line 36: connections[0].networks[0]: not a network: an address, a slash, a length, and no bits set behind it"),
         ('"127.0.0.0/8"', '"10.0.0.0/8"',
-         "line 36: connections[0].networks[0]: without TLS only networks of the loopback interface are admitted"),
+         ("line 36: connections[0].networks[0]: without TLS only networks of the loopback interface and of "
+         "tls.plaintext_networks are admitted")),
         ("port = 2600", 'host = "0.0.0.0"',
-         "line 4: mllp.host: without TLS only an address of the loopback interface may be listened on"),
+         ("line 4: mllp.host: without TLS only an address of the loopback interface may be listened on, unless "
+         "tls.plaintext_networks names who may speak so")),
         ("[mllp]", '[metrics]\nlisten = "0.0.0.0:8080"\n[mllp]',
          "line 4: metrics.listen: only an address of the loopback interface may be listened on"),
         ("[mllp]", f'[metrics]\nlisten = "{MARK}"\n[mllp]',

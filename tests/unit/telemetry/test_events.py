@@ -98,7 +98,7 @@ def test_every_metric_has_the_prefix_and_a_help_text() -> None:
     assert families
     assert all(family.name.startswith("dmpgw_") and family.documentation for family in families)
     labels = {name for family in families for sample in family.samples for name in sample.labels}
-    assert labels <= FIELDS.keys() | {"kind", "le", "check"}
+    assert labels <= FIELDS.keys() | {"kind", "le", "check", "use"}
 
 
 def test_a_refusal_is_counted_by_rule(output: io.StringIO) -> None:

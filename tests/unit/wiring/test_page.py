@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from gateway.config.references import split_address
+from gateway.config.addresses import split_address
 from gateway.store.port import Transient
 from gateway.telemetry import events, metrics
 from gateway.wiring import page
