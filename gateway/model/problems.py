@@ -320,6 +320,16 @@ _HTTP: Final = (
         source="RFC 9110 § 15.5.5",
     ),
     ProblemCode(
+        code="DEPOSIT_UNKNOWN",
+        text="No deposit of this source has this id.",
+        advice="Ask as the source that sent it, by the id of its answer, within the days of `retention.receipts_days`.",
+        who=Who.SENDER,
+        issue="not-found",
+        http=404,
+        example="GET /deposits/ of another source's deposit",
+        source="D-16",
+    ),
+    ProblemCode(
         code="HTTP_METHOD_UNSUPPORTED",
         text="This path does not take this method.",
         advice="The header Allow names those that it takes.",
@@ -590,7 +600,7 @@ _DOCUMENT: Final = (
     ProblemCode(
         code="RELATION_DIFFERS",
         text="The replaced document named by the message is not the one named by the CDA, or none is named.",
-        advice="Name the same document in TXA-13 and in relatedDocument/parentDocument/id of the CDA.",
+        advice="Name the same document in TXA-13 (or DMP-Act: replace) and in relatedDocument/parentDocument/id of the CDA.",
         who=Who.SENDER,
         err3="207",
         issue="invariant",
@@ -691,7 +701,7 @@ _IDENTITY: Final = (
     ProblemCode(
         code="INS_UNQUALIFIED",
         text="The identity is not qualified: the INS cannot be used.",
-        advice="Qualify the identity (INSi and a paper checked), then send with PID-32 = VALI.",
+        advice="Qualify the identity (INSi and a paper checked), then send with PID-32 = VALI; a CDA alone needs the source's grant.",
         who=Who.SENDER,
         err3="207",
         application_error="904",

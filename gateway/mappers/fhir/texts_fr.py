@@ -124,6 +124,7 @@ TEXTS_FR: Final = MappingProxyType({
     "NOT_AUTHENTICATED": "L'émetteur n'est pas authentifié.",
     "SOURCE_UNNAMED": "L'émetteur n'est pas désigné parmi ceux que la connexion admet.",
     "ACCESS_DENIED": "L'accès est refusé.",
+    "DEPOSIT_UNKNOWN": "Aucun dépôt de cet émetteur ne porte cet identifiant.",
     "HTTP_PATH_UNKNOWN": "Cette adresse n'existe pas.",
     "HTTP_METHOD_UNSUPPORTED": "Cette adresse n'accepte pas cette opération.",
     "HTTP_NOT_ACCEPTABLE": "Aucun des formats de réponse demandés n'est disponible.",

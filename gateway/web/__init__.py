@@ -1,0 +1,1 @@
+"""What the record shows over HTTP to those who may see it."""
