@@ -701,7 +701,7 @@ _IDENTITY: Final = (
     ProblemCode(
         code="INS_UNQUALIFIED",
         text="The identity is not qualified: the INS cannot be used.",
-        advice="Qualify the identity (INSi and a paper checked), then send with PID-32 = VALI; a CDA alone needs the source's grant.",
+        advice="Qualify the identity (INSi and a paper checked), then send with PID-32 = VALI; for a CDA alone, see the grants.",
         who=Who.SENDER,
         err3="207",
         application_error="904",
