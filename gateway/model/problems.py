@@ -1336,6 +1336,17 @@ _FHIR: Final = (
         source="IHE MHD 4.2; PDSm 3.1",
     ),
     ProblemCode(
+        code="CONDITION_UNSUPPORTED",
+        text="The condition of If-None-Exist is not one that is tested here; nothing was done.",
+        advice="Name the document's own identifier (identifier=system|value), or leave the header out: a resend is recognised.",
+        who=Who.SENDER,
+        err3="207",
+        issue="not-supported",
+        http=412,
+        example="If-None-Exist: subject=…",
+        source="HL7 FHIR R4, http (conditional create); D-6",
+    ),
+    ProblemCode(
         code="DOCUMENT_NOT_FINAL",
         text="The document is not final: a preliminary or withdrawn one is not deposited.",
         advice="Send it once it is final (Composition.status final or amended).",

@@ -137,5 +137,6 @@ TEXTS_FR: Final = MappingProxyType({
     "CONSENT_RESTRICTION": "Ce consentement comporte une restriction que le dossier ne peut pas conserver ; rien n'a été retenu.",
     "CONSENT_NOT_OWN": "Cet émetteur ne peut déclarer ou lever une opposition que pour son propre établissement.",
     "CONSENT_OWN_ONLY": "La déclaration ne désigne personne : elle vaut pour les seuls dépôts de l'établissement émetteur.",
+    "CONDITION_UNSUPPORTED": "La condition If-None-Exist n'est pas de celles qui sont vérifiées ici ; rien n'a été fait.",
     "DOCUMENT_NOT_FINAL": "Le document n'est pas définitif : il ne peut pas être déposé.",
 })  # fmt: skip
