@@ -138,8 +138,8 @@ def load(payload: bytes, *, limits: Limits = LIMITS) -> Loaded:
     walk = _Walk(payload, limits, has_escapes="\\u" in text)
     walk.walk(tree, str(tree["resourceType"]) if _is_name(tree.get("resourceType")) else "$")
     if walk.errors:
-        raise Unreadable(*walk.errors[:_MOST])
-    return Loaded(tree, walk.blobs, tuple(walk.warnings[:_MOST]), payload)
+        raise Unreadable(*walk.errors)
+    return Loaded(tree, walk.blobs, tuple(walk.warnings), payload)
 
 
 #: Problems of one body that are told.
@@ -190,6 +190,15 @@ def _unreadable(code: str, detail: str, line: int | None = None) -> Unreadable:
     return Unreadable(Problem(code=code, place=Place(path="$", line=line), detail=detail))
 
 
+class _Some(list[Problem]):
+    """The first problems of a body: one of a hundred thousand costs no more than they do."""
+
+    def append(self, problem: Problem, /) -> None:
+        """Take a problem while there is room."""
+        if len(self) < _MOST:
+            super().append(problem)
+
+
 class _Walk:
     """One walk over a tree: paths, limits, what is to be left out, documents."""
 
@@ -198,8 +207,8 @@ class _Walk:
         self._limits = limits
         self._has_escapes = has_escapes
         self._from = 0
-        self.errors: list[Problem] = []
-        self.warnings: list[Problem] = []
+        self.errors: list[Problem] = _Some()
+        self.warnings: list[Problem] = _Some()
         self.blobs: dict[str, Blob] = {}
 
     def walk(self, tree: dict[str, Any], root: str) -> None:
