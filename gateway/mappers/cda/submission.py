@@ -136,10 +136,13 @@ def decoded(text: bytes) -> bytes:
     Raises:
         Unreadable: BASE64_INVALID, DOCUMENT_EMPTY.
     """
+    bare = text.translate(None, _BLANK)
     try:
-        content = binascii.a2b_base64(text.translate(None, _BLANK), strict_mode=True)
+        content = binascii.a2b_base64(bare, strict_mode=True)
     except binascii.Error:
         raise Unreadable(Problem(code="BASE64_INVALID", place=Place(path="body"))) from None
+    if len(bare) != (len(content) + 2) // 3 * 4:  # the library lets padding pass that fills no group
+        raise Unreadable(Problem(code="BASE64_INVALID", place=Place(path="body")))
     if not content:
         raise Unreadable(Problem(code="DOCUMENT_EMPTY", place=Place(path="body")))
     return content
