@@ -1,0 +1,121 @@
+"""
+Where a reference leads: by fullUrl, by #id, by an identifier; never by position, never to the outside.
+
+Source: HL7 FHIR R4, bundle (resolving references), references; D-23.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from gateway.mappers.fhir.values import conditional
+from gateway.mappers.fhir.walk import Node
+
+_HISTORY: Final = "/_history/"
+_RESTFUL: Final = ("http://", "https://")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """
+    What a reference leads to.
+
+    Attributes:
+        node: The resource; None if it is not here.
+        identifier: (system, value) of a reference that names an identifier.
+        failed: Why there is neither.
+        unusual: What was tolerated.
+    """
+
+    node: Node | None = None
+    identifier: tuple[str | None, str] | None = None
+    failed: str = ""
+    unusual: str = ""
+
+
+class References:
+    """Resolves the references of one body."""
+
+    def __init__(self, root: Node) -> None:
+        """Know the entries of a Bundle; of any other resource only what it contains."""
+        self._entries = [
+            (entry.text("fullUrl"), resource)
+            for entry in (root.all("entry") if root.type == "Bundle" else ())
+            if (resource := entry.one("resource")) is not None
+        ]
+        self._urls = {resource.path: url for url, resource in self._entries}
+
+    def resolve(self, reference: Node | None, holder: Node) -> Found:
+        """
+        Resolve a reference.
+
+        Args:
+            reference: The Reference; None, or one with a display only, leads to nothing and is no failure.
+            holder: The resource that contains it (an entry's resource, or the root).
+
+        Returns:
+            Where it leads.
+        """
+        if reference is None:
+            return Found()
+        written = reference.text("reference")
+        if written is None:
+            return self._by_identifier(reference)
+        if written.startswith("#"):
+            return self._contained(written, holder)
+        asked = conditional(written)
+        if asked is not None:
+            kind, system, value = asked
+            return self._known(kind, system, value)
+        if "?" in written:
+            return Found(failed="a search that is none by identifier")
+        if ":" in written:
+            return self._by_url(written)
+        return self._relative(written, holder)
+
+    def _by_identifier(self, reference: Node) -> Found:
+        known = reference.one("identifier")
+        value = known.text("value") if known is not None else None
+        if known is None or value is None:
+            return Found()
+        return self._known(reference.text("type"), known.text("system"), value)
+
+    def _known(self, kind: str | None, system: str | None, value: str) -> Found:
+        """Find the entry that has an identifier; the identifier is an answer also without it."""
+        found = [
+            resource
+            for _, resource in self._entries
+            if kind in {None, resource.type}
+            and any((one.text("system"), one.text("value")) == (system, value) for one in resource.all("identifier"))
+        ]
+        if len(found) > 1:
+            return Found(failed="several entries with this identifier")
+        return Found(node=found[0] if found else None, identifier=(system, value))
+
+    @staticmethod
+    def _contained(written: str, holder: Node) -> Found:
+        if written == "#":
+            return Found(node=holder)
+        found = [each for each in holder.all("contained") if each.text("id") == written[1:]]
+        return Found(node=found[0]) if len(found) == 1 else Found(failed="no contained resource of that id")
+
+    def _by_url(self, written: str) -> Found:
+        url, _, version = written.partition(_HISTORY)
+        found = [resource for full, resource in self._entries if full == url]
+        if version:
+            found = [each for each in found if (meta := each.one("meta")) is not None and meta.text("versionId") == version]
+        if len(found) > 1:
+            return Found(failed="several entries with this fullUrl")
+        return Found(node=found[0]) if found else Found(failed="no entry with this fullUrl")
+
+    def _relative(self, written: str, holder: Node) -> Found:
+        """Resolve `Type/id` by the entry's own base, if it has one; else the one entry of that type and id, which is told."""
+        url = self._urls.get(holder.path)
+        kind, _, known = written.partition(_HISTORY)[0].partition("/")
+        if url is not None and url.startswith(_RESTFUL):
+            found = self._by_url(f"{url.rsplit('/', 2)[0]}/{written}")
+            if found.node is not None:
+                return found
+        same = [resource for _, resource in self._entries if resource.type == kind and resource.text("id") == known]
+        if len(same) == 1:
+            return Found(node=same[0], unusual="Type/id without a base: the entry of that type and id was taken")
+        return Found(failed="several entries of that type and id" if same else "no entry of that type and id")
