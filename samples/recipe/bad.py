@@ -229,12 +229,12 @@ def _frame() -> list[Sample]:
         ),
         _bad("20-no-msh.er7", "begins with PID", message(usual[1:]), "MSH_ABSENT", "", "MSA-2 is empty"),
         _bad(
-            "21-two-messages.er7",
-            "two messages in one frame",
-            message([*oru("BAD-0021", [d.BIO_REFUSED]), *oru("BAD-0121", [d.BIO_1])]),
-            "MESSAGES_SEVERAL",
-            "MSH",
-            "neither is taken",
+            "21-batch-count.er7",
+            "a batch of two messages whose BTS-1 says three",
+            message(_batch("BAD-0221", [oru("BAD-0021", [d.BIO_REFUSED]), oru("BAD-0121", [d.BIO_1])], "3")),
+            "BATCH_COUNT",
+            "BTS^1^1",
+            "none of it is taken; MSA-2 is FHS-11",
         ),
         _bad(
             "22-source-not-admitted.er7",
@@ -245,6 +245,18 @@ def _frame() -> list[Sample]:
             "only counted",
             "AR",
         ),
+    ]
+
+
+def _batch(control_id: str, messages: Sequence[Sequence[str]], count: str) -> list[str]:
+    """Return messages between FHS, BHS and BTS, FTS; FHS and BHS have the first fields of MSH."""
+    opening = "|".join(messages[0][0].split("|")[1:7])
+    return [
+        f"FHS|{opening}||lot.hl7||{control_id}",
+        f"BHS|{opening}||||{control_id}-1",
+        *(line for each in messages for line in each),
+        segment("BTS", {1: count}),
+        segment("FTS", {1: "1"}),
     ]
 
 

@@ -7,7 +7,7 @@ from typing import Final
 
 import pytest
 
-from gateway.mappers.hl7v2.ack import Answered
+from gateway.mappers.hl7v2.ack import Answered, read_ack
 from gateway.mappers.hl7v2.header import salvage
 from gateway.model.problems import CODES
 from gateway.store.views import DepositPage
@@ -95,7 +95,8 @@ ROWS: Final = (
     Row("foreign/iti8-a01-incomplete.hl7", "AE", ("SEGMENT_MISSING",), "rejected", (), "no PID"),
     Row("foreign/pcd01-request.hl7", "AE", NO_INS, "rejected", (), "a device, empty MSH-4; no INS"),
     Row("foreign/small.hl7", "AE", NO_INS, "rejected", (), "no INS"),
-    Row("foreign/batch03.hl7", "AE", ("MESSAGES_SEVERAL",), "rejected", (), "two messages in one frame"),
+    Row("foreign/batch03.hl7", "AE", ("EVENT_UNUSABLE",), "rejected", FOREIGN,
+        "two messages in one frame: the first, a merge of identifiers of others"),
     Row("foreign/test-hl7-whitespace-input.txt", "AE", ("MESSAGE_TYPE_UNSUPPORTED",), "rejected", (), "ORM"),
     Row("foreign/FileSingleMessageLongTZ.hl7", "AE", ("MESSAGE_TYPE_UNSUPPORTED",), "rejected", (), "VXU, MSH-12 = 2.4^^"),
     Row("foreign/segmentfinder_a24.hl7", "AA", (), "ignored", ("EVENT_UNKNOWN",), "other delimiters; A24 is of no concern"),
@@ -131,6 +132,22 @@ def messages(file: Path) -> list[bytes]:
     return [first, *(b"MSH|" + each for each in more)]
 
 
+def asked(door: Door, payload: bytes) -> list[Answered]:
+    """Send a file in one frame; return the answer to each of its messages."""
+    with door.connect() as sender:
+        answer = sender.ask_for_all(payload)
+    first, *more = answer.split(b"\rMSH|")
+    return [read_ack(each) for each in (first, *(b"MSH|" + one for one in more))]
+
+
+def test_several_messages_in_a_frame_are_answered_each(walked: Walked, folder: Path) -> None:
+    payload = (folder / "foreign/batch03.hl7").read_bytes()
+    merge, report = asked(walked.door, payload)
+    assert (merge.code, merge.control_id) == ("AE", "1965403220110613122406637")
+    assert (report.code, report.control_id) == ("AE", "59689")
+    assert tuple(error.code for error in report.errors) == NO_INS
+
+
 def opened(door: Door) -> None:
     door.verb("record", "open", "--ins", INS, "--collected-by", "desk")
     door.verb("record", "open", "--ins", OTHER_INS, "--root", "nir", "--collected-by", "desk")
@@ -149,8 +166,8 @@ def walked(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[W
         opened(door)
         ended = {}
         for row in ROWS:
-            answered = door.ask((folder / row.file).read_bytes())
-            ended[row.file] = (answered, door.decided(answered.reference))
+            first, *_ = asked(door, (folder / row.file).read_bytes())
+            ended[row.file] = (first, door.decided(first.reference))
         yield Walked(door, ended)
 
 

@@ -260,7 +260,7 @@ def test_what_is_too_large_is_answered_before_it_is_ours(narrow: Door, send: Cal
 def test_a_bad_message_does_not_end_a_connection_whose_frames_are_right(narrow: Door) -> None:
     patient = someone(narrow)
     with narrow.connect() as sender:
-        for file in ("bad/02-ins-key.er7", "bad/11-entity-bomb.er7", "bad/20-no-msh.er7", "bad/21-two-messages.er7"):
+        for file in ("bad/02-ins-key.er7", "bad/11-entity-bomb.er7", "bad/20-no-msh.er7", "bad/21-batch-count.er7"):
             assert sender.ask(sample(file)).code == "AE"
         assert sender.ask(sample("bad/22-source-not-admitted.er7")).code == "AR"
         answered = sender.ask(oru(radiology(patient)))

@@ -46,8 +46,8 @@ class Sender:
         """Say that nothing more will be written; answers can still be read."""
         self._socket.shutdown(socket.SHUT_WR)
 
-    def answer(self) -> Answered | None:
-        """Return the next answer; None if the gateway closed the connection before one."""
+    def frame(self) -> bytes | None:
+        """Return what stands in the next frame; None if the gateway closed the connection before one."""
         while END not in self._left:
             try:
                 read = self._socket.recv(65_536)
@@ -58,7 +58,19 @@ class Sender:
             self._left += read
         frame, _, self._left = self._left.partition(END)
         assert frame.startswith(START)
-        return read_ack(frame[1:])
+        return frame[1:]
+
+    def answer(self) -> Answered | None:
+        """Return the next answer; None if the gateway closed the connection before one."""
+        frame = self.frame()
+        return None if frame is None else read_ack(frame)
+
+    def ask_for_all(self, payload: bytes) -> bytes:
+        """Send a payload in a frame and return what is answered in one, unread: a batch, several acknowledgments."""
+        self.write(START + payload + END)
+        frame = self.frame()
+        assert frame is not None, "the connection was closed without an answer"
+        return frame
 
     def ask(self, payload: bytes) -> Answered:
         """Send a message in a frame and return its answer."""

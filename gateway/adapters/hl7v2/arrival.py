@@ -34,6 +34,11 @@ class Arrival(msgspec.Struct, frozen=True, kw_only=True):
         """MSH-10 of its answer: 20 characters derived from the receipt, the same if it is written again."""
         return hashlib.sha256(self.reception.receipt.encode()).hexdigest()[:20].upper()
 
+    @property
+    def later_control_id(self) -> str:
+        """MSH-10 of the application acknowledgment that follows an accept acknowledgment: one of its own, by the same rule."""
+        return hashlib.sha256(f"{self.reception.receipt} application".encode()).hexdigest()[:20].upper()
+
 
 def arrived(
     *, door: str, at: datetime, receipt: str, header: Header | None, source: Source | None, digest: str, size: int

@@ -1,9 +1,13 @@
 """
-One connection: its frames in order, one message at a time, an answer each.
+One connection: its frames in order, one message at a time, an answer each, later ones in between (enhanced mode).
 
 While a message is worked on the socket is not read: what the sender writes ahead waits in the operating system, so that a
 connection holds one frame and one read. A lost boundary is answered where possible; then the connection listens for a moment
 without reading anything into it, since closing a socket with unread bytes would destroy the answer on its way.
+
+An application acknowledgment that is still to come (enhanced mode) holds nothing up: the next messages are read and answered
+meanwhile, and it is sent, a frame of its own, once its message is decided. A connection waits for so many of them at most; with
+more it is not read. Whoever is gone by then does not hear it: what it says is on the deposit (D-2).
 """
 
 import asyncio
@@ -11,13 +15,19 @@ import socket
 from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Final
 
+from gateway.adapters.hl7v2.answers import Later
 from gateway.adapters.hl7v2.session import Session
 from gateway.adapters.mllp.budget import Budget
 from gateway.adapters.mllp.frame import END, START, Fault, Frame, FrameError, FrameReader
+from gateway.model.ports import Unavailable
 from gateway.telemetry import events as told
 from gateway.telemetry import points
+
+#: As many application acknowledgments of one connection may be still to come; then nothing more of it is read.
+MOST_LATER: Final = 100
 
 #: How long a connection whose boundary is lost stays open for the sender to read the answer.
 LINGER_SECONDS: Final = 10.0
@@ -73,6 +83,9 @@ class MllpConnection(asyncio.Protocol):
         self._opened = now()
         self._waiting: deque[Frame | FrameError] = deque()
         self._worker: asyncio.Task[None] | None = None
+        #: Application acknowledgments that are still to come.
+        self._later: set[asyncio.Task[None]] = set()
+        self._fewer = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._writable = asyncio.Event()
         self._writable.set()
@@ -84,8 +97,18 @@ class MllpConnection(asyncio.Protocol):
 
     @property
     def working(self) -> bool:
-        """Whether a message is being worked on."""
-        return self._worker is not None
+        """Whether a message is being worked on, or an answer to one is still to come."""
+        return self._worker is not None or bool(self._later)
+
+    @property
+    def peer(self) -> str:
+        """Address of the machine."""
+        return self._peer
+
+    @property
+    def has_spoken(self) -> bool:
+        """Whether a whole message of it was received."""
+        return self._messages > 0 or self._worker is not None
 
     # -- what asyncio calls
 
@@ -119,12 +142,14 @@ class MllpConnection(asyncio.Protocol):
         last = self._frames.end()
         if last is not None:
             self._work([last])
-        return self._worker is not None
+        return self.working
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Note a message that broke off; one that is worked on is finished, its answer is not heard."""
         self._lost = True
         self._writable.set()
+        for task in tuple(self._later):
+            task.cancel()
         if self._timer is not None:
             self._timer.cancel()
         if self._frames.inside and self._reason is None:
@@ -145,18 +170,25 @@ class MllpConnection(asyncio.Protocol):
     # -- what the door calls
 
     def drain(self) -> None:
-        """Read no more, answer what was fully received, close."""
+        """Read no more, answer what was fully received, wait for the answers that are still to come, close."""
         if self._reason is None:
             self._pause()
             self._reason = "stopped"
-        if self._worker is None:
+        if not self.working:
             self._close()
+
+    def give_way(self) -> None:
+        """Close, for another one that has no place; nothing is being worked on."""
+        self._reason = self._reason or "replaced"
+        self._close()
 
     def cut(self) -> None:
         """Close at once; what is worked on is left, its sender has no answer."""
         self._reason = self._reason or "stopped"
         if self._worker is not None:
             self._worker.cancel()
+        for task in tuple(self._later):
+            task.cancel()
         if self._transport is not None:
             self._transport.abort()
 
@@ -172,6 +204,7 @@ class MllpConnection(asyncio.Protocol):
     async def _answer_all(self) -> None:
         try:
             while self._waiting and not self._lost:
+                await self._room()
                 await self._answer(self._waiting.popleft())
                 await asyncio.sleep(0)  # many small frames of one sender must not keep the others waiting
         except TimeoutError:
@@ -180,22 +213,74 @@ class MllpConnection(asyncio.Protocol):
             told.InternalError.of(error, door=self._door, reason="connection").emit()
             self._reason = "error"
 
+    async def _room(self) -> None:
+        """Wait until there is room for another application acknowledgment; whoever goes meanwhile waits no longer."""
+        while len(self._later) >= MOST_LATER and not self._lost:
+            self._fewer.clear()
+            await self._fewer.wait()
+
     async def _answer(self, item: Frame | FrameError) -> None:
         if isinstance(item, Frame):
             self._worked_on = len(item.payload)
-            answer: bytes | None = await self._session.answer(item.payload)
+            answers = await self._session.answers(item.payload)
+            answer = answers.first
             self._messages += 1
             self._worked_on = 0
         else:
-            answer = self._refused(item)
+            answer, answers = self._refused(item), None
             self._reason = self._reason or "fault"
-        if answer is None or self._transport is None or self._transport.is_closing():
-            return
+        if answer is not None:
+            await self._write(answer)
+        for later in answers.later if answers is not None else ():
+            self._follow(later)
+
+    async def _write(self, answer: bytes) -> bool:
+        """Send an answer, and wait until its reader takes some; tell whether anybody is there to hear it."""
+        if self._transport is None or self._transport.is_closing():
+            return False
         points.reach("door.answered")
         self._transport.write(START + answer + END)
         if not self._writable.is_set():
             async with asyncio.timeout(self._idle_seconds):
                 await self._writable.wait()
+        return True
+
+    def _follow(self, later: Later) -> None:
+        """Send an application acknowledgment once it is there."""
+        if self._lost:
+            later.dropped("gone")
+            return
+        task = asyncio.get_running_loop().create_task(self._send(later))
+        self._later.add(task)
+        task.add_done_callback(partial(self._followed, later))
+
+    async def _send(self, later: Later) -> None:
+        try:
+            answer = await later.answer()
+            # Two that are ready at once are sent one after the other, as fast as they are read.
+            if answer is None or await self._write(answer):
+                return
+            later.dropped("gone")
+        except Unavailable:
+            later.dropped("unknown")
+        except TimeoutError:
+            self._reason = "unread"
+            if self._transport is not None:
+                self._transport.abort()
+        except Exception as error:  # noqa: BLE001 - the message is taken: an answer less is no reason to close
+            told.InternalError.of(error, door=self._door, reason="connection").emit()
+            later.dropped("error")
+
+    def _followed(self, later: Later, task: asyncio.Task[None]) -> None:
+        """Go on, or close: one less is still to come."""
+        if task.cancelled():  # perhaps before it began
+            later.dropped("gone" if self._lost else "stopped")
+        self._later.discard(task)
+        self._fewer.set()
+        if self._lost:
+            self._end_if_done()
+        elif self._reason in {"stopped", "peer"} and not self.working:
+            self._close()
 
     def _refused(self, item: Frame | FrameError | None) -> bytes | None:
         """Return the answer to a frame that could not be received whole."""
@@ -222,6 +307,8 @@ class MllpConnection(asyncio.Protocol):
             self._linger()
         elif self._reason == "unread" and self._transport is not None:
             self._transport.abort()
+        elif self._reason in {"stopped", "peer"} and self._later:
+            return  # they are waited for
         elif self._reason is not None:
             self._close()
         else:
@@ -245,8 +332,8 @@ class MllpConnection(asyncio.Protocol):
         self._timer = asyncio.get_running_loop().call_later(seconds or self._idle_seconds, self._idle)
 
     def _idle(self) -> None:
-        """Close what says nothing; while a message is worked on it is we who are awaited."""
-        if self._worker is not None:
+        """Close what says nothing; while a message is worked on, or an answer is still to come, it is we who are awaited."""
+        if self._worker is not None or (self._later and self._reason is None):
             self._rearm()
             return
         if self._reason is None:
@@ -279,7 +366,7 @@ class MllpConnection(asyncio.Protocol):
         self._timer = asyncio.get_running_loop().call_later(LINGER_SECONDS, self._transport.abort)
 
     def _end_if_done(self) -> None:
-        if not self._lost or self._worker is not None:
+        if not self._lost or self.working:
             return
         told.ConnectionClosed(
             door=self._door,

@@ -1,5 +1,6 @@
 """The technical acknowledgment: written for senders, read for those who send."""
 
+import enum
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
@@ -44,6 +45,20 @@ _BEFORE_ERL: Final = frozenset({"2.3", "2.3.1", "2.4"})
 _FIRST: Final = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.INFORMATION: 2}
 
 
+class Accept(enum.StrEnum):
+    """MSA-1 of an accept acknowledgment (HL7 table 0008, enhanced mode)."""
+
+    CA = "CA"
+    CE = "CE"
+    CR = "CR"
+
+
+#: What is said at acceptance where original mode says AA, AE or AR (D-2).
+ACCEPT: Final[Mapping[Answer, Accept]] = MappingProxyType(
+    {Answer.AA: Accept.CA, Answer.AE: Accept.CE, Answer.AR: Accept.CR},
+)
+
+
 class AnsweredError(Model, frozen=True, kw_only=True):
     """One ERR segment of an answer."""
 
@@ -78,12 +93,13 @@ class Answered(Model, frozen=True, kw_only=True):
 
 def render(
     header: Header | None,
-    answer: Answer,
+    answer: Answer | Accept,
     problems: Sequence[Problem],
     *,
     control_id: str,
     at: datetime,
     reference: str | None = None,
+    enhanced: bool = False,
 ) -> bytes:
     """
     Write the acknowledgment of a message.
@@ -95,6 +111,7 @@ def render(
         control_id: MSH-10 of the acknowledgment.
         at: The time now, aware; written in French time with its zone.
         reference: Receipt of the deposit, MSA-3.
+        enhanced: Whether the sender asked for enhanced mode: then MSH-15 and MSH-16 say that nobody answers this.
 
     Returns:
         The message in the character set of the one it answers, without MLLP framing, segments ended by CR. What that character
@@ -118,7 +135,7 @@ def render(
         escaped(control_id),
         _echo(to, 11) or "P",
         version,
-        *[""] * 4,
+        *("", "", *(("NE", "NE") if enhanced else ("", ""))),
         "FRA",
         to.charset,
     ]

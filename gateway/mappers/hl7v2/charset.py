@@ -48,7 +48,9 @@ def known(declared: str) -> str | None:
     return name if name in CHARSETS else None
 
 
-def decode(payload: bytes, declared: str | None, default: str | None = None, place: Place | None = None) -> Decoded:
+def decode(
+    payload: bytes, declared: str | None, default: str | None = None, place: Place | None = None, *, forced: bool = False
+) -> Decoded:
     """
     Decide the character set of a message and check every byte against it.
 
@@ -57,10 +59,12 @@ def decode(payload: bytes, declared: str | None, default: str | None = None, pla
         declared: First repetition of MSH-18.
         default: What the source is configured to mean by an empty MSH-18 (table 0211).
         place: Place of MSH-18.
+        forced: Whether `default` counts whatever is declared (`sources.charset_forced`).
 
     Returns:
-        The character set. Without a declaration or a default: UTF-8 after a byte-order mark; else UTF-8 if the bytes allow it, or
-        ISO 8859-15, with the warning CHARSET_ASSUMED unless all is ASCII.
+        The character set; where it is forced and another one is declared, with the warning CHARSET_FORCED. Without a declaration
+        or a default: UTF-8 after a byte-order mark; else UTF-8 if the bytes allow it, or ISO 8859-15, with the warning
+        CHARSET_ASSUMED unless all is ASCII.
 
     Raises:
         Unreadable: CHARSET_UNKNOWN, or CHARSET_INVALID with the place of the first byte that does not belong.
@@ -69,16 +73,15 @@ def decode(payload: bytes, declared: str | None, default: str | None = None, pla
     Source: HL7 v2.5 MSH-18; PAM p.33–34; HL7 v2.5 chapter 2.
     """
     where = place or Place(path=er7_path("MSH", 1, 18))
+    if forced and default:
+        return _forced(payload, declared or "", default, where)
     if declared and declared.strip():
         name = known(declared)
         if name is None:
             raise Unreadable(Problem(code="CHARSET_UNKNOWN", place=where))
         return _checked(payload, name)
     if default:
-        name = known(default)
-        if name is None:
-            raise ValueError("the default charset is not one of HL7 table 0211 that is handled")
-        return _checked(payload, name)
+        return _checked(payload, _handled(default))
     if payload.startswith(BOM):
         return _checked(payload, UTF8)
     if payload.isascii():
@@ -87,6 +90,23 @@ def decode(payload: bytes, declared: str | None, default: str | None = None, pla
     found = _checked(payload, name)
     warning = Problem(code="CHARSET_ASSUMED", severity=Severity.WARNING, place=where, detail=f"read as {name}")
     return Decoded(found.charset, found.codec, assumed=True, problems=(warning,))
+
+
+def _forced(payload: bytes, declared: str, default: str, where: Place) -> Decoded:
+    """Return the character set that a source is read by whatever it declares; another declaration is warned of."""
+    name = _handled(default)
+    found = _checked(payload, name)
+    if not declared.strip() or known(declared) == name:
+        return found
+    warning = Problem(code="CHARSET_FORCED", severity=Severity.WARNING, place=where, detail=f"read as {name}")
+    return Decoded(found.charset, found.codec, problems=(warning,))
+
+
+def _handled(default: str) -> str:
+    name = known(default)
+    if name is None:
+        raise ValueError("the default charset is not one of HL7 table 0211 that is handled")
+    return name
 
 
 def _checked(payload: bytes, name: str) -> Decoded:

@@ -88,13 +88,16 @@ class Header(Model, frozen=True, kw_only=True):
         return f"{self.type_code}^{self.trigger}" if self.trigger else self.type_code
 
 
-def read_header(payload: bytes, default_charset: str | None = None, *, limits: Limits = DEFAULT_LIMITS) -> tuple[Header, Message]:
+def read_header(
+    payload: bytes, default_charset: str | None = None, *, forced: bool = False, limits: Limits = DEFAULT_LIMITS
+) -> tuple[Header, Message]:
     """
     Read a message as far as its header.
 
     Args:
         payload: One message without MLLP framing.
         default_charset: What the source means by an empty MSH-18 (HL7 table 0211), if that is configured.
+        forced: Whether it is read by that whatever MSH-18 says.
         limits: How much of each kind is taken.
 
     Returns:
@@ -105,7 +108,7 @@ def read_header(payload: bytes, default_charset: str | None = None, *, limits: L
             CHARSET_INVALID, UNSTORABLE_TEXT; FIELD_INVALID for an MSH longer than `HEAD_BYTES`, or an MSH-10 than
             `LONGEST_CONTROL_ID`; FIELD_REQUIRED for each of MSH-9, 10 and 12; VERSION_UNSUPPORTED.
     """
-    header, message = read_head(payload, default_charset, limits=limits)
+    header, message = read_head(payload, default_charset, forced=forced, limits=limits)
     missing = [
         Problem(code="FIELD_REQUIRED", place=message.header.place(number))
         for number, value in ((9, header.type_code), (10, header.control_id.strip()), (12, header.version))
@@ -121,7 +124,9 @@ def read_header(payload: bytes, default_charset: str | None = None, *, limits: L
     return header, message
 
 
-def read_head(payload: bytes, default_charset: str | None = None, *, limits: Limits = DEFAULT_LIMITS) -> tuple[Header, Message]:
+def read_head(
+    payload: bytes, default_charset: str | None = None, *, forced: bool = False, limits: Limits = DEFAULT_LIMITS
+) -> tuple[Header, Message]:
     """
     Read a message as `read_header` does, without asking for any field or version: what an answer or a sample needs.
 
@@ -134,7 +139,7 @@ def read_head(payload: bytes, default_charset: str | None = None, *, limits: Lim
         Message.read(payload[:HEAD_BYTES], "ascii")
         raise Unreadable(Problem(code="MSH_ABSENT"))
     declared = head.field(18).repetition(1).component(1)
-    decoded = charset.decode(payload, declared.text, default_charset, head.place(18))
+    decoded = charset.decode(payload, declared.text, default_charset, head.place(18), forced=forced)
     message = Message.read(payload, decoded.codec, limits)
     if _is_plain(head):
         return msgspec.structs.replace(_salvaged(head), charset=decoded.charset, problems=decoded.problems), message

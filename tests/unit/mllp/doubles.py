@@ -5,10 +5,12 @@ import itertools
 from collections.abc import Awaitable
 from datetime import UTC, datetime, timedelta
 
+from gateway.adapters.hl7v2.session import Session
 from gateway.config.load import load, samples_directory
 from gateway.model.event import RecordEvent
 from gateway.model.outcome import Outcome, Rejection
 from gateway.model.ports import Unavailable
+from gateway.model.source import Directory
 from gateway.model.submission import Reception, Submission
 from gateway.model.verdict import Verdict
 
@@ -125,3 +127,28 @@ def numbered(message: bytes, control_id: str) -> bytes:
     fields = head.split(b"|")
     fields[9] = control_id.encode()
     return b"|".join(fields) + b"\r" + rest
+
+
+def asking(message: bytes, accept: str, application: str) -> bytes:
+    """The message with MSH-15 and MSH-16."""
+    head, _, rest = message.partition(b"\r")
+    fields = head.split(b"|")
+    fields[14:16] = [accept.encode(), application.encode()]
+    return b"|".join(fields) + b"\r" + rest
+
+
+class Asking:
+    """A session with its doubles."""
+
+    def __init__(self, *, directory: Directory = ADMITTED, wait: float = 0.2, batch_limit: int = 1000) -> None:
+        self.deposits, self.events, self.clock = KeptDeposits(), KeptEvents(), FixedClock()
+        self.session = Session(
+            directory=directory,
+            environment="test",
+            deposits=self.deposits,
+            events=self.events,
+            receipts=CountedReceipts(),
+            clock=self.clock,
+            ack_wait_seconds=wait,
+            batch_limit=batch_limit,
+        )

@@ -142,7 +142,7 @@ def test_no_mark_from_errors_at_any_point(output: io.StringIO, monkeypatch: pyte
         points.hooks.clear()
     monkeypatch.setattr(reader, "read", fail)
     answers.append(asyncio.run(session.answer(payload)))
-    session._receipts = type("NoReceipts", (), {"issue": fail})()
+    session._judge.receipts = type("NoReceipts", (), {"issue": fail})()
     answers.append(asyncio.run(session.answer(payload)))
     logging.getLogger("a.driver").error("row %s", TEXT)
     text = told(output)

@@ -196,7 +196,7 @@ def test_an_error_of_the_program_is_ar_with_a_reference(log, monkeypatch) -> Non
     line = next(line for line in log() if line["event"] == "internal.error")
     assert error.diagnostic == f"reference {line['reference']}"
     assert (line["error"], line["source"]) == ("KeyError", "sil-valmont")
-    assert str(line["place"]).startswith("gateway.adapters.hl7v2.session:")
+    assert str(line["place"]).startswith("gateway.adapters.hl7v2.judge:")
     assert "ESSAI-UN" not in json.dumps(log())
 
 
@@ -206,7 +206,7 @@ def test_a_receipt_that_cannot_be_given_is_ar(log) -> None:
             raise OSError("no key")
 
     door = Door()
-    door.session._receipts = NoReceipts()
+    door.session._judge.receipts = NoReceipts()
     found = door.answer(sample(DEPOSIT))
     assert (found.code, found.control_id, found.errors[0].code) == ("AR", "SILV-0001", "INTERNAL")
     assert door.deposits.published == []
@@ -371,8 +371,8 @@ def test_nothing_of_an_unknown_source_is_read_but_its_head(monkeypatch: pytest.M
     def read_nothing(*_: object) -> None:
         raise AssertionError("more was read")
 
-    monkeypatch.setattr("gateway.adapters.hl7v2.session.digest", read_nothing)
-    monkeypatch.setattr("gateway.adapters.hl7v2.session.read_header", read_nothing)
+    monkeypatch.setattr("gateway.adapters.hl7v2.judge.digest", read_nothing)
+    monkeypatch.setattr("gateway.adapters.hl7v2.judge.read_header", read_nothing)
     found = Door(directory=ADMITTED.admitted(("gam-valmont",))).answer(sample(DEPOSIT))
     assert (found.code, found.errors[0].code) == ("AR", "SOURCE_UNKNOWN")
 
