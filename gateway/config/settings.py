@@ -50,6 +50,7 @@ class Mllp(Model, frozen=True, kw_only=True):
     idle_timeout_seconds: Seconds = 300.0
     connection_limit: Annotated[int, Meta(ge=1, le=65_535)] = 256
     ack_wait_seconds: Seconds = 10.0
+    batch_limit_messages: Count = 1000
 
 
 class Http(Model, frozen=True, kw_only=True):
@@ -199,7 +200,9 @@ _HELP: Final = {
     "mllp.frame_limit_bytes": "The longest message; a longer one is answered AE and the connection closed.",
     "mllp.idle_timeout_seconds": "A connection that says nothing for so long is closed.",
     "mllp.connection_limit": "How many connections may be open at once.",
-    "mllp.ack_wait_seconds": "A message that is not durable by then is answered AR: the sender sends it again.",
+    "mllp.ack_wait_seconds": "A message that is not durable by then is answered AR: the sender sends it again. Where the answer "
+    "waits for the decision (`sources.answer`), one that is not decided by then.",
+    "mllp.batch_limit_messages": "As many messages of one batch (FHS, BHS) are taken; a longer one is answered AE, whole.",
     "http.host": "Address to listen on without TLS: one of the loopback interface, or any with `tls.plaintext_networks`.",
     "http.port": "Port to listen on; 0 takes a free one and prints it.",
     "http.tls_listen": "Address and port to listen on with TLS, such as 0.0.0.0:8443; port 0 takes a free one. `off`: nowhere.",

@@ -35,6 +35,7 @@ from gateway.wiring.outlet import Outlet
 from gateway.wiring.ports import QueuedDeposits, StoredEvents
 from gateway.wiring.ready import Ready, started
 from gateway.wiring.rooms import opened
+from gateway.wiring.trust import notes, tls_address, tls_files
 from gateway.wiring.upkeep import Upkeep, periods
 from gateway.wiring.verbs import Verbs
 from gateway.worker.consume import BatchLimits, Worker
@@ -64,6 +65,7 @@ class Gateway:
         self._clock = clock
         self._say = say
         self._pulse: Callable[[], str | None] = lambda: "starting"
+        self._reload: Callable[[], None] = lambda: None
 
     async def run(self, ready: Callable[[Ready], None], stop: asyncio.Event) -> None:
         """
@@ -75,7 +77,7 @@ class Gateway:
 
         Raises:
             Owned: another process owns the data directory.
-            KeysUnusable, NewerSchema, LayoutNewer, OSError, sqlite3.Error: it cannot be opened.
+            KeysUnusable, NewerSchema, LayoutNewer, TlsUnusable, OSError, sqlite3.Error: it cannot be opened.
         """
         with self._directory.owned() as owner, opened(self._directory, self._clock, self._made) as rooms:
             limits = QueueLimits(
@@ -123,13 +125,17 @@ class Gateway:
                 await control.open()
                 await door.open()
                 self._pulse = lambda: _pulse(worker, queue, door)
+                self._reload = door.reload
                 health = Health(
                     {
                         "door": lambda: mllp_check(door),
                         "queue": lambda: "; ".join(queue.stopped_by()) or None,
                         **worker_checks(worker),
                     },
-                    notes=lambda: promise(rooms.keys, self._clock),
+                    notes=lambda: (
+                        *promise(rooms.keys, self._clock),
+                        *notes(self._settings, door.contexts, self._clock),
+                    ),
                     before=lambda: _show_lanes(queue, self._clock),
                 )
                 ready(started(self._loaded, self._directory, door, outlet.open(health, self.pulse)))
@@ -157,6 +163,10 @@ class Gateway:
         """Tell how it is, for the service manager; None: its worker has ended."""
         return self._pulse()
 
+    def reload(self) -> None:
+        """Look at the files of `[tls]` now (SIGHUP)."""
+        self._reload()
+
     def _made(self, keys: str) -> None:
         self._say(f"Made the first keys in {keys}: keep this folder out of every backup.")
 
@@ -176,14 +186,20 @@ def mllp_spec(settings: Settings, *, reuse_port: bool = False) -> Spec:
         reuse_port: Other processes listen on the same port.
     """
     mllp = settings.mllp
+    where = tls_address(mllp.tls_listen)
     return Spec(
         host=mllp.host,
         port=mllp.port,
         reuse_port=reuse_port,
+        tls_host=None if where is None else where[0],
+        tls_port=0 if where is None else where[1],
+        tls=None if where is None else tls_files(settings),
+        plaintext_networks=settings.tls.plaintext_networks,
         frame_limit_bytes=mllp.frame_limit_bytes,
         idle_timeout_seconds=mllp.idle_timeout_seconds,
         connection_limit=mllp.connection_limit,
         ack_wait_seconds=mllp.ack_wait_seconds,
+        batch_limit_messages=mllp.batch_limit_messages,
         environment=settings.environment.value,
         directory=settings.directory,
         connections=settings.connections,

@@ -117,11 +117,11 @@ class Session:
             payload: As `answers`.
 
         Returns:
-            Of each message the application acknowledgment where one follows within `ack_wait_seconds`, else the first answer:
+            Of each message the application acknowledgment where one follows in `ack_wait_seconds` of all, else the first answer:
             always one, even where MSH-15 and MSH-16 ask for none.
         """
-        bundle, given = await self._taken(payload)
         deadline = asyncio.get_running_loop().time() + self._wait
+        bundle, given = await self._taken(payload)
         return self._joined(bundle, [await self._last(each, deadline) for each in given]) or b""
 
     def refuse(self, code: str, head: bytes, size: int) -> bytes | None:

@@ -1,4 +1,4 @@
-"""The HL7v2 door: listens, admits by network and port, closes in good order."""
+"""The HL7v2 door: listens, with TLS and without, admits by certificate, network and port, closes in good order."""
 
 import asyncio
 import os
@@ -10,8 +10,11 @@ import msgspec
 from gateway.adapters.hl7v2.session import Session
 from gateway.adapters.mllp.budget import Budget
 from gateway.adapters.mllp.connection import MllpConnection
+from gateway.adapters.mllp.places import who_gives_way
 from gateway.adapters.mllp.spec import Spec
-from gateway.adapters.trust import admitted
+from gateway.adapters.tls import Asked, Reloading
+from gateway.adapters.tls_listener import TlsListener, TlsSpec
+from gateway.adapters.trust import admitted, may_knock, may_speak_plainly
 from gateway.model.ports import Clock, Deposits, Events, Receipts
 from gateway.model.source import Peer
 from gateway.telemetry import events as told
@@ -33,6 +36,10 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
     #: How many of them have a message worked on.
     working: int
     connection_limit: int
+    tls_host: str | None = None
+    tls_port: int | None = None
+    #: Why the files of [tls] that are there now are not used; None: they are, or there is no TLS.
+    tls_problem: str | None = None
 
 
 class MllpDoor:
@@ -55,7 +62,8 @@ class MllpDoor:
         self._receipts = receipts
         self._clock = clock
         self._server: asyncio.Server | None = None
-        self._connections: set[MllpConnection] = set()
+        #: Oldest first.
+        self._connections: dict[MllpConnection, None] = {}
         self._number = 0
         self._budget = Budget(spec.held_limit_bytes)
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix=f"{spec.door}-reader")
@@ -66,6 +74,8 @@ class MllpDoor:
         self.host = spec.host
         #: The real port, once open.
         self.port = spec.port
+        #: The port with TLS, once open; None: there is none.
+        self.tls: TlsListener | None = None
 
     async def open(self) -> None:
         """
@@ -73,7 +83,9 @@ class MllpDoor:
 
         Raises:
             OSError: the address is not one of this machine's, or the port is taken.
+            TlsUnusable: the files of `[tls]` cannot be used.
         """
+        contexts = Reloading(self._spec.door, self._spec.tls, Asked.REQUIRED) if self._spec.tls is not None else None
         host = "127.0.0.1" if self._spec.host == "localhost" else self._spec.host
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(
@@ -81,6 +93,19 @@ class MllpDoor:
         )
         self.host, self.port = self._server.sockets[0].getsockname()[:2]
         told.DoorOpened(door=self._spec.door, host=self.host, port=self.port).emit()
+        if contexts is not None and self._spec.tls_host is not None:
+            self.tls = self._with_tls(self._spec.tls_host, contexts)
+            await self.tls.open()
+
+    @property
+    def contexts(self) -> Reloading | None:
+        """The certificates, once open; None: there is no TLS."""
+        return None if self.tls is None else self.tls.contexts
+
+    def reload(self) -> None:
+        """Look at the files of `[tls]` now."""
+        if self.tls is not None:
+            self.tls.reload()
 
     async def serve(self) -> None:
         """Return when the door is closed."""
@@ -97,6 +122,8 @@ class MllpDoor:
         self._stopping = True
         if self._server is not None:
             self._server.close()
+        if self.tls is not None:
+            self.tls.close()
         for connection in tuple(self._connections):
             connection.drain()
         try:
@@ -128,6 +155,25 @@ class MllpDoor:
             connections=len(self._connections),
             working=sum(connection.working for connection in self._connections),
             connection_limit=self._spec.connection_limit,
+            tls_host=None if self.tls is None else self.tls.host,
+            tls_port=None if self.tls is None else self.tls.port,
+            tls_problem=None if self.tls is None else self.tls.contexts.problem,
+        )
+
+    def _with_tls(self, host: str, contexts: Reloading) -> TlsListener:
+        spec = self._spec
+        return TlsListener(
+            TlsSpec(
+                door=spec.door,
+                host=host,
+                port=spec.tls_port,
+                reuse_port=spec.reuse_port,
+                handshake_seconds=spec.handshake_seconds,
+                handshake_limit=spec.connection_limit,
+            ),
+            contexts,
+            may_knock=lambda peer: may_knock(spec.connections, spec.door, peer),
+            enter=lambda peer, _: self.admit(peer),
         )
 
     def _connect(self) -> asyncio.Protocol:
@@ -141,11 +187,17 @@ class MllpDoor:
             peer: Who is at the other end.
         """
         sources = admitted(self._spec.connections, self._spec.door, peer)
-        reason = "not_admitted"
-        if sources:
-            reason = "stopping" if self._stopping else "limit" if len(self._connections) >= self._spec.connection_limit else ""
+        if not may_speak_plainly(peer, self._spec.plaintext_networks):
+            reason = "plaintext"
+        elif not sources:
+            reason = "not_admitted"
+        elif self._stopping:
+            reason = "stopping"
+        else:
+            reason = "" if self._has_place(peer) else "limit"
         if reason:
-            told.ConnectionRefused(door=self._spec.door, peer=peer.address, reason=reason).emit()
+            shown = peer.certificate.fingerprint[:12] if peer.certificate is not None else None
+            told.ConnectionRefused(door=self._spec.door, peer=peer.address, reason=reason, certificate=shown).emit()
             return None
         self._number += 1
         connection = MllpConnection(
@@ -159,9 +211,20 @@ class MllpDoor:
             now=self._clock.now,
             ended=self._forget,
         )
-        self._connections.add(connection)
+        self._connections[connection] = None
         self._empty.clear()
         return connection
+
+    def _has_place(self, peer: Peer) -> bool:
+        """Return whether there is a place, or somebody has made one."""
+        if len(self._connections) < self._spec.connection_limit:
+            return True
+        leaver = who_gives_way(self._connections, peer.address, self._spec.connection_limit)
+        if leaver is None:
+            return False
+        del self._connections[leaver]
+        leaver.give_way()
+        return True
 
     def _session(self, sources: tuple[str, ...]) -> Session:
         return Session(
@@ -173,11 +236,12 @@ class MllpDoor:
             clock=self._clock,
             door=self._spec.door,
             ack_wait_seconds=self._spec.ack_wait_seconds,
+            batch_limit=self._spec.batch_limit_messages,
             readers=self._readers,
         )
 
     def _forget(self, connection: MllpConnection) -> None:
-        self._connections.discard(connection)
+        self._connections.pop(connection, None)
         if not self._connections:
             self._empty.set()
 
