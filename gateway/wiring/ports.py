@@ -28,7 +28,12 @@ class QueuedDeposits:
         self._answers = answers
 
     async def publish(
-        self, reception: Reception, submission: Submission, parts: tuple[bytes, ...], *, waits: bool = True  # noqa: ARG002 - the port's
+        self,
+        reception: Reception,
+        submission: Submission,
+        parts: tuple[bytes, ...],
+        *,
+        waits: bool = True,  # noqa: ARG002 - the port's
     ) -> Awaitable[Outcome]:
         """Make a deposit durable; see `gateway.model.ports.Deposits`. The outcome comes whether anybody waits for it or not."""
         outcome = await self._queue.publish(Deposit(reception=reception, submission=submission, parts=parts))
