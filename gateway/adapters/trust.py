@@ -73,6 +73,16 @@ def may_knock(connections: Sequence[Connection], door: str, peer: Peer) -> bool:
     )
 
 
+def may_speak_plainly(peer: Peer, networks: Iterable[str]) -> bool:
+    """
+    Return whether a connection need have no TLS: it has, or comes from this machine or from a network that is named.
+
+    Source: D-17.
+    """
+    address = address_of(peer.address)
+    return peer.is_encrypted or address.is_loopback or within(address, networks)
+
+
 def _fits(row: Connection, address: Address, spellings: frozenset[str]) -> bool:
     if row.certificates and not spellings.intersection(row.certificates):
         return False

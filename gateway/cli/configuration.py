@@ -6,12 +6,14 @@ from pathlib import Path
 from gateway.cli import console
 from gateway.config.faults import ConfigurationInvalid
 from gateway.config.load import Loaded, load
+from gateway.wiring import trust
 
 
 def read_configuration(config: Path | None, flags: dict[str, object]) -> Loaded:
     """Return the settings, or end the program with every fault of the configuration."""
     try:
-        return load(config, os.environ, flags)
+        loaded = load(config, os.environ, flags)
+        trust.check(loaded.settings)
     except ConfigurationInvalid as invalid:
         for fault in invalid.faults:
             console.err.print(f"  {fault}")
@@ -20,3 +22,4 @@ def read_configuration(config: Path | None, flags: dict[str, object]) -> Loaded:
         )
     except OSError as failure:
         console.fail(f"The configuration cannot be read: {failure.strerror}.", "Check --config.")
+    return loaded

@@ -12,7 +12,7 @@ from typing import Any, Final
 import click
 import msgspec
 
-from gateway.cli import console, doctor_store
+from gateway.cli import console, doctor_store, doctor_trust
 from gateway.cli.configuration import read_configuration
 from gateway.cli.data_option import config_option, data_option, json_option
 from gateway.cli.doctor_scopes import unbound
@@ -23,6 +23,7 @@ from gateway.model.ports import FileUnusable
 from gateway.store.port import StoreUnusable
 from gateway.store.sqlite.health import engine, probe
 from gateway.wiring.broker import amqp_url
+from gateway.wiring.clock import SystemClock
 from gateway.wiring.control import Request, ask
 from gateway.wiring.data import DataDirectory, Owned
 from gateway.wiring.database import database_url, open_reader
@@ -51,7 +52,7 @@ def doctor(*, config: Path | None, data: Path, with_settings: bool, as_json: boo
         *_directory(directory),
         *_broker(loaded, directory),
         *_oppositions(loaded, directory),
-        *_running(directory),
+        *_running(directory, loaded.settings.tls.certificate),
     ]
     if as_json:
         for finding in findings:
@@ -96,7 +97,7 @@ def _configuration(loaded: Loaded) -> Iterator[Finding]:
                 text="no connection admits it: everything it sends is answered AR",
                 advice="name it in a [[connections]] table, or remove it",
             )
-    yield Finding(subject="doors", state="note", text="plain text: loopback only; other machines need TLS in front")
+    yield from doctor_trust.transport(settings, SystemClock())
 
 
 #: What to do about a damaged file: the queue is in no backup (D-7).
@@ -170,7 +171,7 @@ def _oppositions(loaded: Loaded, directory: DataDirectory) -> Iterator[Finding]:
         yield Finding(subject=found.subject, state="note", text=found.text, advice=found.advice)
 
 
-def _running(directory: DataDirectory) -> Iterator[Finding]:
+def _running(directory: DataDirectory, certificate: str) -> Iterator[Finding]:
     try:
         owner = directory.owner()
     except Owned:
@@ -206,6 +207,10 @@ def _running(directory: DataDirectory) -> Iterator[Finding]:
         yield Finding(subject="queue", state="problem", text=status["queue_problem"], advice="the log tells since when")
     for door in status["doors"]:
         yield _door(door)
+        if door.get("tls_port"):
+            yield doctor_trust.served(door["door"], door["tls_host"], door["tls_port"], certificate)
+            if door["tls_problem"]:
+                yield Finding(subject="tls", state="problem", text=f"the new files are not used: {door['tls_problem']}")
 
 
 def _processes(pid: int, processes: list[dict[str, Any]]) -> Iterator[Finding]:

@@ -12,6 +12,7 @@ from typing import NoReturn
 
 import click
 
+from gateway.adapters.tls import TlsUnusable
 from gateway.cli import console
 from gateway.cli.configuration import read_configuration
 from gateway.cli.data_option import config_option, data_option, json_option
@@ -41,6 +42,7 @@ _tell = click.option("--tell", type=click.IntRange(3), hidden=True, help="Descri
 @data_option
 @click.option("--mllp-host", metavar="ADDRESS", help="Address to listen on (overrides the file).")
 @click.option("--mllp-port", type=click.IntRange(0, 65535), help="Port to listen on; 0 takes a free one (overrides the file).")
+@click.option("--mllp-tls-listen", metavar="ADDRESS:PORT", help="Where it listens with TLS; off: nowhere (overrides the file).")
 @click.option("--share-port", is_flag=True, help="Let others listen on the same port: the system shares connections out.")
 @_supervised
 @_tell
@@ -51,6 +53,7 @@ def mllp(
     data: Path,
     mllp_host: str | None,
     mllp_port: int | None,
+    mllp_tls_listen: str | None,
     share_port: bool,
     supervised: bool,
     tell: int | None,
@@ -62,7 +65,7 @@ def mllp(
     `dmp-gateway serve` runs as many of these and of workers as the configuration says, and starts again what dies.
     """
     broker = _broker()
-    loaded = _begun(config, {"mllp.host": mllp_host, "mllp.port": mllp_port})
+    loaded = _begun(config, {"mllp.host": mllp_host, "mllp.port": mllp_port, "mllp.tls_listen": mllp_tls_listen})
     manager = ServiceManager.of()
     outlet = Outlet.of(loaded, supervised=supervised, told=tell)
     doors = Doors(loaded, DataDirectory(data), broker, SystemClock(), reuse_port=share_port, outlet=outlet)
@@ -81,6 +84,7 @@ def mllp(
             manager.stopping()
 
         on_stop(ask_to_stop, supervised=supervised)
+        loop.add_signal_handler(signal.SIGHUP, doors.reload)
         watching = asyncio.create_task(manager.watch(doors.pulse))
         try:
             await doors.run(say_ready, stop)
@@ -89,6 +93,8 @@ def mllp(
 
     try:
         asyncio.run(run())
+    except TlsUnusable as failure:
+        console.fail(f"[tls] cannot be used: {failure}.", "docs/trust.md shows how the files are made.")
     except (KeysUnusable, BrokerUnusable) as failure:
         console.fail(str(failure), "Nothing was changed.")
     except OSError as failure:

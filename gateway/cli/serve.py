@@ -9,10 +9,13 @@ from pathlib import Path
 
 import click
 
+from gateway.adapters.tls import TlsUnusable
 from gateway.cli import console
 from gateway.cli.configuration import read_configuration
 from gateway.cli.data_option import config_option, data_option, json_option
+from gateway.config.addresses import join_address
 from gateway.config.load import Loaded
+from gateway.config.transport import is_exposed
 from gateway.model.ports import FileUnusable
 from gateway.queue.errors import KeysUnusable, LayoutNewer
 from gateway.store.port import StoreUnusable
@@ -61,7 +64,7 @@ def serve(
     Under systemd (Type=notify) it says when it is ready, that it lives, and that it stops: samples/systemd.
 
     Prints where it listens on standard output and logs to standard error. SIGTERM or Ctrl-C drains and stops, exit status 0: what
-    was answered AA is in the record, or waits in the queue and is applied at the next start.
+    was answered AA is in the record, or waits in the queue and is applied at the next start. SIGHUP looks at the files of [tls].
 
     \b
     Examples:
@@ -89,7 +92,10 @@ def serve(
             return
         kind = "the sample configuration, for trying out" if ready.sample else str(loaded.path)
         console.out.print(f"dmp-gateway  {ready.environment}, {kind}")
-        console.out.print(f"  MLLP  {ready.mllp_host}:{ready.mllp_port}  (plain text, loopback)")
+        exposed = is_exposed(loaded.settings, "mllp")
+        console.out.print(f"  MLLP  {ready.mllp_host}:{ready.mllp_port}  (plain text, {'EXPOSED' if exposed else 'loopback'})")
+        if ready.mllp_tls_host is not None and ready.mllp_tls_port is not None:
+            console.out.print(f"  MLLP  {join_address(ready.mllp_tls_host, ready.mllp_tls_port)}  (TLS, by client certificate)")
         console.out.print(f"  data  {ready.data}")
         if ready.metrics is not None:
             console.out.print(f"  page  {ready.metrics}, beside it /healthz and /readyz")
@@ -101,6 +107,10 @@ def serve(
         asyncio.run(_until_asked(gateway, manager, say_ready))
     except Owned as owned:
         console.fail(f"{directory.path}: {owned}.", "Stop that one, or give this one another --data.")
+    except TlsUnusable as failure:
+        console.fail(
+            f"[tls] cannot be used: {failure}.", "`dmp-gateway doctor` tells more; docs/trust.md shows how to make them."
+        )
     except (KeysUnusable, NewerSchema, LayoutNewer, StoreUnusable, NotStarted) as failure:
         console.fail(str(failure), "Nothing was changed.")
     except (OSError, FileUnusable) as failure:
@@ -131,6 +141,7 @@ async def _until_asked(gateway: Gateway | Supervisor, manager: ServiceManager, r
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ask_to_stop)
+    loop.add_signal_handler(signal.SIGHUP, gateway.reload)
     watching = asyncio.create_task(manager.watch(gateway.pulse))
     try:
         await gateway.run(ready, stop)

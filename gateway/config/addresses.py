@@ -16,6 +16,11 @@ def split_address(listen: str) -> tuple[str, int | None]:
     return host.removeprefix("[").removesuffix("]"), number if number is not None and number <= 65_535 else None
 
 
+def join_address(host: str, port: int) -> str:
+    """Return what `split_address` reads."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def is_loopback_host(host: str) -> bool:
     """Return whether an address to listen on is of the loopback interface."""
     try:

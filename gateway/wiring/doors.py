@@ -22,6 +22,7 @@ from gateway.wiring.health import Health, promise
 from gateway.wiring.midnight import Midnight
 from gateway.wiring.outlet import Outlet
 from gateway.wiring.ready import Ready, started
+from gateway.wiring.trust import notes
 
 #: How long a door waits for the broker before it opens: without one it would answer AR.
 CONNECT_SECONDS: Final = 10.0
@@ -58,6 +59,7 @@ class Doors:
         self._reuse_port = reuse_port
         self._outlet = outlet or Outlet()
         self._pulse: Callable[[], str | None] = lambda: "starting"
+        self._reload: Callable[[], None] = lambda: None
 
     async def run(self, ready: Callable[[Ready], None], stop: asyncio.Event) -> None:
         """
@@ -68,7 +70,7 @@ class Doors:
             stop: Set to stop.
 
         Raises:
-            KeysUnusable, BrokerUnusable, OSError: it cannot be opened.
+            KeysUnusable, BrokerUnusable, TlsUnusable, OSError: it cannot be opened.
         """
         settings = self._loaded.settings
         keys = Keys.open(self._directory.keys, self._clock)
@@ -90,10 +92,11 @@ class Doors:
             await asyncio.to_thread(queue.connected, CONNECT_SECONDS)
             await door.open()
             self._pulse = lambda: f"MLLP {door.host}:{door.port}, {queue.problem() or 'at work'}"
+            self._reload = door.reload
             midnight.start()
             health = Health(
                 {"door": lambda: mllp_check(door), "queue": lambda: "; ".join(queue.stopped_by()) or None},
-                notes=lambda: promise(keys, self._clock),
+                notes=lambda: (*promise(keys, self._clock), *notes(settings, door.contexts, self._clock)),
             )
             page = self._outlet.open(health, self.pulse)
             ready(started(self._loaded, self._directory, door, page))
@@ -106,6 +109,10 @@ class Doors:
             await asyncio.to_thread(queue.close)
             answers.close()
         events.GatewayStopped(reason="asked", seconds=time.monotonic() - begun).emit()
+
+    def reload(self) -> None:
+        """Look at the files of `[tls]` now (SIGHUP)."""
+        self._reload()
 
     def pulse(self) -> str | None:
         """Tell how it is, for the service manager."""

@@ -19,6 +19,9 @@ class Ready(Model, frozen=True, kw_only=True):
     sample: bool
     mllp_host: str
     mllp_port: int
+    #: Where MLLP is spoken over TLS; None: nowhere.
+    mllp_tls_host: str | None = None
+    mllp_tls_port: int | None = None
     #: Where /metrics, /healthz and /readyz are; None: nowhere.
     metrics: str | None = None
 
@@ -47,5 +50,7 @@ def started(loaded: Loaded, directory: DataDirectory, door: MllpDoor, page: str 
         sample=loaded.sample,
         mllp_host=door.host,
         mllp_port=door.port,
+        mllp_tls_host=None if door.tls is None else door.tls.host,
+        mllp_tls_port=None if door.tls is None else door.tls.port,
         metrics=page,
     )

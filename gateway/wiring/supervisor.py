@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import errno
 import os
+import signal
 import socket
 import sys
 import time
@@ -13,6 +14,7 @@ from typing import Any, Final, Self
 
 import msgspec
 
+from gateway.config.addresses import join_address
 from gateway.config.load import Loaded
 from gateway.config.settings import OFF
 from gateway.telemetry import events
@@ -22,6 +24,7 @@ from gateway.wiring.gateway import DRAIN_SECONDS
 from gateway.wiring.page import Page, address
 from gateway.wiring.ready import Ready
 from gateway.wiring.several import Several, Voice
+from gateway.wiring.trust import tls_address
 
 #: How long a process may take until it is ready.
 _START_SECONDS: Final = 60.0
@@ -173,11 +176,18 @@ class Supervisor:
             OSError: the port is taken.
         """
         settings = self._loaded.settings
-        with self._directory.owned() as owner, _port(settings.mllp.host, settings.mllp.port) as port:
+        tls = tls_address(settings.mllp.tls_listen)
+        with (
+            self._directory.owned() as owner,
+            _port(settings.mllp.host, settings.mllp.port) as port,
+            _port(*tls) if tls is not None else contextlib.nullcontext() as tls_port,
+        ):
             count = settings.processes.workers
             workers = [self._worker(number, count) for number in range(1, count + 1)]
+            listen = OFF if tls is None or tls_port is None else join_address(tls[0], tls_port.number)
             doors = [
-                self._door(count + number, settings.mllp.host, port.number) for number in range(1, settings.processes.doors + 1)
+                self._door(count + number, settings.mllp.host, port.number, listen)
+                for number in range(1, settings.processes.doors + 1)
             ]
             self._children = [*workers, *doors]
             async with self._showing() as page:
@@ -236,6 +246,12 @@ class Supervisor:
             keeping.cancel()
             await asyncio.to_thread(page.close)
 
+    def reload(self) -> None:
+        """Have every door look at the files of `[tls]` now (SIGHUP)."""
+        for child in self._children:
+            if child.role == "mllp" and child.process is not None and child.is_running:
+                child.process.send_signal(signal.SIGHUP)
+
     def pulse(self) -> str | None:
         """Tell how many of its processes run, for the service manager."""
         run = sum(child.is_running for child in self._children)
@@ -253,8 +269,9 @@ class Supervisor:
     def _worker(self, number: int, count: int) -> _Child:
         return self._child(f"worker {number}", number, "--number", str(number), "--of", str(count))
 
-    def _door(self, number: int, host: str, port: int) -> _Child:
-        return self._child("mllp", number, "--mllp-host", host, "--mllp-port", str(port), "--share-port")
+    def _door(self, number: int, host: str, port: int, tls_listen: str) -> _Child:
+        where = ("--mllp-host", host, "--mllp-port", str(port), "--mllp-tls-listen", tls_listen)
+        return self._child("mllp", number, *where, "--share-port")
 
     def _answer(self, request: Request) -> bytes:
         if request.verb != "status":
