@@ -6,11 +6,12 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
+import msgspec
 from flask import Flask, Request, Response, g, request
 from werkzeug.exceptions import HTTPException
 
 from gateway.adapters.http import body, problems
-from gateway.adapters.http.call import Call, Refused, Reply
+from gateway.adapters.http.call import Call, MediaType, Refused, Reply
 from gateway.adapters.http.caller import Trust
 from gateway.adapters.http.registry import Registry, Renderer, Route, Style, Unruled
 from gateway.model.problem import Problem
@@ -76,10 +77,13 @@ class Application:
         self.flask = _Flask("dmp-gateway", static_folder=None, template_folder=None)
         #: `//fhir` is no other spelling of `/fhir`.
         self.flask.url_map.merge_slashes = False
+        self._routes: dict[str, Route] = {}
         for method, path, name, route in registry.rules():
+            endpoint = name.replace(".", "_")
+            self._routes[endpoint] = route
             self.flask.add_url_rule(
                 _PLACEHOLDER.sub(r"<\1>", path),
-                endpoint=name.replace(".", "_"),
+                endpoint=endpoint,
                 view_func=self._view(route),
                 methods=[method],
                 provide_automatic_options=False,
@@ -90,11 +94,45 @@ class Application:
         self.flask.register_error_handler(HTTPException, self._foreign)
         self.flask.register_error_handler(Exception, self._failed)
         check(self.flask, registry)
+        self._urls = self.flask.url_map.bind("gateway")
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answer one request (WSGI)."""
         answer: Iterable[bytes] = self.flask.wsgi_app(environ, start_response)
         return answer
+
+    def precheck(self, method: str, path: str, headers: Mapping[str, str], peer: Peer) -> Refused | None:
+        """
+        Return why a request would be refused whatever its body is, or None: asked before the body is read.
+
+        Args:
+            method: Of the request.
+            path: Decoded.
+            headers: By lower-case name.
+            peer: Who is at the other end.
+        """
+        try:
+            endpoint, _ = self._urls.match(path, method)
+        except HTTPException as error:
+            return _of_framework(error)
+        route = self._routes[endpoint]
+        try:
+            self._trust.caller(route, peer, headers)
+            _check_type(route, body.media_type(headers.get("content-type")))
+        except Refused as refused:
+            return refused
+        return None
+
+    def refused_early(self, refused: Refused, path: str, headers: Mapping[str, str]) -> Reply:
+        """Write and tell what the server refuses by itself: a request that cannot be read, or not in time."""
+        request_id = _request_id(headers.get(REQUEST_ID.lower(), ""))
+        reply = self.refusal(refused, path, request_id)
+        code = problems.deciding(refused).code
+        told.RequestRefused(door=self._door, request=request_id, source="unknown", code=code).emit()
+        told.RequestAnswered(
+            door=self._door, request=request_id, route="none", source="unknown", status=reply.status, seconds=0.0
+        ).emit()
+        return msgspec.structs.replace(reply, headers=(*reply.headers, *_ALWAYS, (REQUEST_ID, request_id)))
 
     def refusal(self, refused: Refused, path: str, request_id: str) -> Reply:
         """Return a refusal in the style of a path: for what the server itself refuses, too."""
@@ -102,8 +140,7 @@ class Application:
         return self._renderers.get(style, problems.render)(refused, request_id)
 
     def _begin(self) -> None:
-        given = request.headers.get(REQUEST_ID, "")
-        g.request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(16)
+        g.request_id = _request_id(request.headers.get(REQUEST_ID, ""))
         g.begun = time.monotonic()
         g.route = ""
         g.source = "unknown"
@@ -126,9 +163,7 @@ class Application:
         if caller.source is not None:
             g.source = caller.source.id
         kind = body.media_type(request.headers.get("Content-Type"))
-        if route.consumes and kind.name not in route.consumes:
-            accepted = (("Accept-Post", ", ".join(route.consumes)),) if route.method == "POST" else ()
-            raise Refused(Problem(code="HTTP_TYPE_UNSUPPORTED", detail="Content-Type"), headers=accepted)
+        _check_type(route, kind)
         payload = body.read(environ, self._limit) if route.consumes else b""
         return route.handler(
             Call(
@@ -168,17 +203,29 @@ class Application:
         return self._written(self.refusal(refused, request.path, g.request_id))
 
     def _foreign(self, error: HTTPException) -> Response:
-        code = _CODES.get(error.code or 0, "HTTP_REQUEST_INVALID")
-        headers: tuple[tuple[str, str], ...] = ()
-        valid = getattr(error, "valid_methods", None)
-        if error.code == 405 and valid:
-            headers = (("Allow", ", ".join(sorted(valid))),)
-        return self._refused(Refused(Problem(code=code), headers=headers))
+        return self._refused(_of_framework(error))
 
     def _failed(self, error: Exception) -> Response:
         happened = told.InternalError.of(error, door=self._door, source=g.source)
         happened.emit()
         return self._refused(Refused(Problem(code="INTERNAL"), reference=happened.reference))
+
+
+def _of_framework(error: HTTPException) -> Refused:
+    """Return werkzeug's own refusal as one of ours."""
+    code = _CODES.get(error.code or 0, "HTTP_REQUEST_INVALID")
+    valid = getattr(error, "valid_methods", None)
+    return Refused(Problem(code=code), headers=(("Allow", ", ".join(sorted(valid))),) if error.code == 405 and valid else ())
+
+
+def _check_type(route: Route, kind: MediaType) -> None:
+    if route.consumes and kind.name not in route.consumes:
+        accepted = (("Accept-Post", ", ".join(route.consumes)),) if route.method == "POST" else ()
+        raise Refused(Problem(code="HTTP_TYPE_UNSUPPORTED", detail="Content-Type"), headers=accepted)
+
+
+def _request_id(given: str) -> str:
+    return given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(16)
 
 
 def check(flask: Flask, registry: Registry) -> None:

@@ -16,12 +16,14 @@ from typing import Any, Final, NoReturn, Protocol, TypeVar
 
 import msgspec
 
+from gateway.adapters.hl7v2.session import Session
 from gateway.adapters.http.call import Call, Refused
 from gateway.model.event import PatientEvent
 from gateway.model.outcome import Outcome, Rejection
 from gateway.model.ports import Clock, Deposits, Events, Receipts, Unavailable
 from gateway.model.problem import Answer, Problem, Severity, Unreadable
 from gateway.model.problems import CODES
+from gateway.model.source import Directory
 from gateway.model.submission import Reception, Submission
 from gateway.model.verdict import Verdict
 from gateway.telemetry import events as told
@@ -32,6 +34,8 @@ RETRY_SECONDS: Final = 5
 #: Beyond its own deadline the event loop is not waited for.
 _GRACE_SECONDS: Final = 5.0
 _LONGEST: Final = 199
+#: As many large HL7v2 messages are read at once.
+_READERS: Final = 2
 
 _Found = TypeVar("_Found")
 
@@ -113,6 +117,7 @@ class Engine:
         self._loop = loop
         self.door = door
         self.wait_seconds = wait_seconds
+        self._readers = concurrent.futures.ThreadPoolExecutor(_READERS, thread_name_prefix=f"{door}-reader")
         self._room = threading.BoundedSemaphore(waiting_limit)
 
     @contextmanager
@@ -159,9 +164,45 @@ class Engine:
         finally:
             exchange.tell()
 
-    def run(self, work: Coroutine[Any, Any, _Found]) -> _Found:
+    def answer(self, admitted: Directory, payload: bytes) -> bytes:
+        """
+        Answer an HL7v2 payload by the engine of the MLLP door.
+
+        Args:
+            admitted: The sources that the request may speak for, and all establishments.
+            payload: One message, or several.
+
+        Returns:
+            The acknowledgment, or several.
+
+        Raises:
+            Unavailable: see `run`.
+        """
+        session = Session(
+            directory=admitted,
+            environment=self.environment,
+            deposits=self._deposits,
+            events=self._events,
+            receipts=self._receipts,
+            clock=self.clock,
+            door=self.door,
+            ack_wait_seconds=self.wait_seconds,
+            readers=self._readers,
+        )
+        # Durable first, then decided: each has its time.
+        return self.run(session.answer(payload), 2 * self.wait_seconds)
+
+    def close(self) -> None:
+        """Read no more large messages."""
+        self._readers.shutdown(wait=False, cancel_futures=True)
+
+    def run(self, work: Coroutine[Any, Any, _Found], seconds: float | None = None) -> _Found:
         """
         Do something on the event loop and wait for it.
+
+        Args:
+            work: Has a deadline of its own.
+            seconds: Beyond which, and some grace, it is not waited for; None: `wait_seconds`.
 
         Raises:
             Unavailable: the loop has ended (DRAINING), or too many wait (OVERLOADED); what `work` raises.
@@ -176,17 +217,22 @@ class Engine:
                 work.close()
                 raise Unavailable("DRAINING") from None
             try:
-                return future.result(self.wait_seconds + _GRACE_SECONDS)
+                return future.result((seconds or self.wait_seconds) + _GRACE_SECONDS)
             except concurrent.futures.CancelledError:
                 raise Unavailable("DRAINING") from None
+            except TimeoutError:
+                future.cancel()
+                raise Unavailable("STORE_UNAVAILABLE") from None
         finally:
             self._room.release()
 
-    async def publish(self, reception: Reception, submission: Submission, parts: tuple[bytes, ...]) -> Awaitable[Outcome]:
+    async def publish(
+        self, reception: Reception, submission: Submission, parts: tuple[bytes, ...], *, waits: bool
+    ) -> Awaitable[Outcome]:
         """Make a deposit durable within the time of an answer; see `Deposits.publish`."""
         try:
             async with asyncio.timeout(self.wait_seconds):
-                return await self._deposits.publish(reception, submission, parts)
+                return await self._deposits.publish(reception, submission, parts, waits=waits)
         except TimeoutError:
             raise Unavailable("QUEUE_UNAVAILABLE") from None
 
@@ -199,7 +245,7 @@ class Engine:
     ) -> Outcome:
         """Make a deposit durable and wait for its outcome, both within the time of an answer (D-16)."""
         begun = self._loop.time()
-        outcome = await self.publish(reception, submission, parts)
+        outcome = await self.publish(reception, submission, parts, waits=True)
         published()
         try:
             async with asyncio.timeout_at(begun + self.wait_seconds):
@@ -335,7 +381,7 @@ class Exchange:
             ).emit()
 
         if self._wants_async:
-            self._engine.run(self._engine.publish(self.reception, submission, read.parts))
+            self._engine.run(self._engine.publish(self.reception, submission, read.parts, waits=False))
             accepted()
             return self._good(Settled(receipt=self.reception.receipt, status=202, verdict=None, problems=read.problems))
         outcome = self._engine.run(self._engine.decide(self.reception, submission, read.parts, accepted))

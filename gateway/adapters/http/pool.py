@@ -1,0 +1,127 @@
+"""The server's thread: it reads and writes all connections of the door; others answer."""
+
+import contextlib
+import logging
+import socket
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+from waitress import trigger, wasyncore
+from waitress.task import ThreadedTaskDispatcher
+
+from gateway.adapters.http.application import WsgiApplication
+from gateway.adapters.http.channel import Channel, Shared, adjustments
+from gateway.model.source import Peer
+
+#: How often what takes too long is looked for, in seconds.
+_LOOK_SECONDS: Final = 0.5
+
+#: That all threads are busy is no news: what waits is bounded, and counted.
+_QUEUE_LOGGER: Final = logging.getLogger("waitress.queue")
+_QUEUE_LOGGER.setLevel(logging.ERROR)
+
+
+class Pool:
+    """
+    What waitress calls a server, without a listener: connections are handed to it.
+
+    Args:
+        application: Answers requests.
+        shared: What all channels share.
+        ended: Called on the server's thread when nothing is left of a channel.
+    """
+
+    def __init__(self, application: WsgiApplication, shared: Shared, ended: Callable[[Channel], None]) -> None:
+        """Start the threads."""
+        self.application = application
+        self.adj = adjustments(shared.spec)
+        self.map: dict[int, Any] = {}
+        self.active_channels: dict[int, Channel] = {}
+        self.effective_port = shared.spec.port
+        self.server_name = "gateway"
+        self._shared = shared
+        self._ended = ended
+        self._trigger = trigger.trigger(self.map)
+        self._tasks = ThreadedTaskDispatcher()
+        self._tasks.set_thread_count(shared.spec.threads)
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"{shared.spec.door}-server", daemon=True)
+        self._thread.start()
+
+    # -- for anybody
+
+    def take(self, link: socket.socket, peer: Peer, taken: Callable[[Channel], None]) -> None:
+        """
+        Read and answer a connection from now on.
+
+        Args:
+            link: The connection, or our end of what carries it; it is closed with the channel.
+            peer: Who is at its other end.
+            taken: Called with its channel, on the server's thread.
+        """
+        self.later(lambda: taken(self._take(link, peer)))
+
+    def later(self, work: Callable[[], None]) -> None:
+        """Do something on the server's thread."""
+        self._trigger.pull_trigger(work)
+
+    def drain(self) -> None:
+        """Read no more; answer what was fully received, and close each connection then."""
+
+        def begin() -> None:
+            self._shared.stopping = True
+            self._close_unasked()
+
+        self.later(begin)
+
+    def close(self, deadline_seconds: float) -> None:
+        """Close what is left and end the threads; those that are still answering are not waited for beyond the deadline."""
+        self._stopping.set()
+        self._trigger.pull_trigger()
+        self._thread.join(deadline_seconds + 1.0)
+        self._tasks.shutdown(timeout=deadline_seconds)
+
+    # -- what waitress's channels call
+
+    def add_task(self, channel: Channel) -> None:
+        """Have a request answered by the next free thread."""
+        self._tasks.add_task(channel)
+
+    def pull_trigger(self) -> None:
+        """Wake the server's thread."""
+        with contextlib.suppress(OSError):  # closed: nobody is there to be woken
+            self._trigger.pull_trigger()
+
+    # -- the server's thread
+
+    def _run(self) -> None:
+        looked = time.monotonic()
+        try:
+            while not self._stopping.is_set():
+                wasyncore.poll2(_LOOK_SECONDS, self.map)
+                now = time.monotonic()
+                if now - looked >= _LOOK_SECONDS:
+                    looked = now
+                    for channel in self._channels():
+                        channel.keep_time(now)
+                if self._shared.stopping:
+                    self._close_unasked()
+        finally:
+            for channel in self._channels():
+                channel.end("stopped")
+            self._trigger.close()
+
+    def _take(self, link: socket.socket, peer: Peer) -> Channel:
+        link.setblocking(False)  # noqa: FBT003 - the name of the standard library
+        return Channel(self, link, peer, self._shared, self._ended)
+
+    def _close_unasked(self) -> None:
+        """Close every connection on which nobody waits for an answer."""
+        for channel in self._channels():
+            if channel.awaits_nobody:
+                channel.end("stopped")
+
+    def _channels(self) -> list[Channel]:
+        return list(self.active_channels.values())
