@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
+from gateway.adapters.http.cda import DepositAnswer
 from gateway.cli.db import CheckLine, DatabaseState
 from gateway.cli.db_backup import BackupMade
 from gateway.cli.db_missing import MissingLine
@@ -56,6 +57,7 @@ SCHEMAS: Final = MappingProxyType(
         "wire-header": (WireHeader, "the header of a queued deposit (before sealing), D-11"),
         "record-event": (RecordEvent, "an event of the record as the doors hand it over"),
         "rejection": (Rejection, "what is noted of a message that a door refused"),
+        "http-deposit": (DepositAnswer, "what `POST /cda` answers to a document that was taken"),
         "control-request": (Request, "one line to `gateway.sock`"),
         "control-reply": (Reply, "its answer"),
     }

@@ -19,7 +19,7 @@ MOST_PARTS: Final = 16
 #: Bytes of the headers of one part.
 LONGEST_HEAD: Final = 8192
 _BOUNDARY: Final = re.compile(r"[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]", re.ASCII)
-_NAME: Final = re.compile(r';\s*name="?([A-Za-z0-9._-]{1,64})"?\s*(?:;|$)', re.ASCII)
+_NAME: Final = re.compile(r';\s*name="?([A-Za-z0-9._-]{1,64})"?\s*(?:;|$)', re.ASCII | re.IGNORECASE)
 _HEADER: Final = re.compile(r"([A-Za-z0-9-]{1,64}):[ \t]*([^\r\n]*)", re.ASCII)
 
 
