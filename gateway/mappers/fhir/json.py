@@ -40,11 +40,9 @@ _LARGEST_EXPONENT: Final = 30
 
 #: What stands in the tree in place of a document: valid base64, and short.
 PLACEHOLDER: Final = "AAAA"
-#: What is shorter stays in the tree (a hash, a small picture): it costs nothing there.
-_LONG: Final = 64
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}", re.ASCII)
-#: A JSON string of base64 alphabet between its quotes begins with one of these keys; `hash` is not a document.
+#: Elements that hold base64, however long; `hash` is compared as it stands.
 _BASE64_KEYS: Final = frozenset({"data", "valueBase64Binary"})
 
 
@@ -267,7 +265,7 @@ class _Walk:
         return f"{path}.{key}"
 
     def _text(self, parent: dict[str, Any], key: str, text: str, path: str) -> None:
-        if key not in _BASE64_KEYS or len(text) <= _LONG or "origin" in parent:  # SampledData.data is no base64
+        if key not in _BASE64_KEYS or not text or "origin" in parent:  # SampledData.data is no base64
             self._storable(text, path)
             return
         try:

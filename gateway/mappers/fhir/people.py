@@ -47,7 +47,7 @@ def national_person(known: Node) -> Identifier | None:
 
 
 def national_organisation(known: Node) -> Identifier | None:
-    """Return the number of an organisation; a FINESS, SIREN or SIRET in its national form (``1``, ``2``, ``3`` and the number)."""
+    """Return the number of an organisation; a FINESS, SIREN or SIRET in its national form (``1``, ``2``, ``3``, number)."""
     found = identifier(known)
     if found is None:
         return None

@@ -137,7 +137,8 @@ def _traits(
     carrying = [whose for cda in documents for whose in cda.patients if {known.key for known in whose.ins} & ins]
     places: dict[str, Place] = {}
     stated: dict[str, object] = {}
-    for one in (*every, *carrying):
+    given: list[Claims | PatientIdentity] = [*every, *carrying]
+    for one in given:
         for name in Traits.__struct_fields__:
             value = getattr(one.traits, name)
             if value is None or name in stated:
