@@ -1,7 +1,8 @@
 """Reaching the database: one connection for a person's verb or a start, a pool for the gateway's work."""
 
 import contextlib
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from typing import Any, Final, TypeVar
 
 import psycopg
@@ -36,10 +37,44 @@ _CHECK_SECONDS: Final = 3.0
 #: Durable at the server at least: `off` loses acknowledged commits at a kill.
 _NOT_DURABLE: Final = "off"
 _LEAST_VERSION: Final = 130_000
+#: How the server's list of sessions names ours.
+_APPLICATION: Final = "dmp-gateway"
 
 
 class NoAnswer(psycopg.OperationalError):
     """The server did not answer in time; the connection is closed."""
+
+
+class Abandoned:
+    """
+    Sessions that a pool lost and the server may still hold: their locks with them.
+
+    In the middle of a COPY the server waits for bytes, and counts neither idle time nor that of the statement; what lies between
+    may keep the line alive long after we gave it up. So the next connection ends them by their number.
+    """
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._lock = threading.Lock()
+        self._lost: set[int] = set()
+
+    def note(self, pid: int) -> None:
+        """Note the server's number of a session that was lost."""
+        with self._lock:
+            self._lost.add(pid)
+
+    def end(self, session: Session) -> None:
+        """End at the server what was lost; `session` is another one of the same user, whose role was not changed yet."""
+        with self._lock:
+            lost, self._lost = self._lost, set()
+        try:
+            for pid in sorted(lost):
+                # A number is given again: only a session that says it is ours.
+                session.run("end_lost_session", (pid, f"{_APPLICATION} %"))
+        except BaseException:
+            with self._lock:
+                self._lost |= lost
+            raise
 
 
 class BoundedConnection(psycopg.Connection[Row]):
@@ -47,6 +82,8 @@ class BoundedConnection(psycopg.Connection[Row]):
 
     #: How long an answer is waited for, in seconds.
     answer_seconds = ANSWER_SECONDS
+    #: Told the server's number of this session once it is lost.
+    lost: Callable[[], object] = staticmethod(lambda: None)
 
     def wait(self, gen: PQGen[_T], interval: float = 0.1, timeout: float | None = None) -> _T:
         """
@@ -60,9 +97,12 @@ class BoundedConnection(psycopg.Connection[Row]):
             return super().wait(gen, interval, self.answer_seconds if timeout is None else timeout)
         except psycopg.OperationalError:
             if self.info.transaction_status is not psycopg.pq.TransactionStatus.ACTIVE:
+                if self.pgconn.status is psycopg.pq.ConnStatus.BAD:
+                    self.lost()
                 raise
             # Without its answer it can be used for nothing, not even to roll back.
             self.close()
+            self.lost()
             raise NoAnswer from None
 
 
@@ -114,9 +154,13 @@ def pool(url: str, name: str, least: int, most: int) -> ConnectionPool[BoundedCo
         least: Connections kept.
         most: Connections at once.
     """
+    abandoned = Abandoned()
 
     def prepare(connection: BoundedConnection) -> None:
-        configure(Session(connection), application=f"dmp-gateway {name}")
+        session, pid = Session(connection), connection.info.backend_pid
+        abandoned.end(session)
+        configure(session, application=f"{_APPLICATION} {name}")
+        connection.lost = lambda: abandoned.note(pid)
 
     made: ConnectionPool[BoundedConnection] = ConnectionPool(
         url,
@@ -124,7 +168,7 @@ def pool(url: str, name: str, least: int, most: int) -> ConnectionPool[BoundedCo
         min_size=least,
         max_size=most,
         open=False,
-        name=f"dmp-gateway {name}",
+        name=f"{_APPLICATION} {name}",
         kwargs={"autocommit": True, **_NETWORK},
         configure=prepare,
         check=_check,

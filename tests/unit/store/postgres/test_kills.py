@@ -34,6 +34,7 @@ ELSEWHERE = {
 APART = {
     "rollback": "a transaction that failed",
     "bound_waiting": "an event whose time is nearly up",
+    "end_lost_session": "a connection after one that was lost: test_lost_sessions",
     "begin_reading": "a reader",
     "take_reading_role": "a reader",
     "take_erasing_role": "the upkeep",

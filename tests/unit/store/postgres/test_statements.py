@@ -24,10 +24,11 @@ from tests.harness import postgres
 from tests.strategies.identities import changed, identity, qualified
 from tests.strategies.records import ALICE, BORIS, CARLA, H1, START, adt, local, reception, stated, visit
 
-#: Said to the server by a start or a migration, and tested there.
+#: Said to the server by a start, a migration or a new connection, and tested there.
 AT_START = {
     "server_facts", "migration_table_there", "applied_migrations", "make_migration_table", "note_migration", "one_migrator",
-    "next_migrator", "no_time_limit", "may_make_roles", "describe_columns", "describe_constraints", "describe_indexes",
+    "next_migrator", "no_time_limit",
+    "end_lost_session", "may_make_roles", "describe_columns", "describe_constraints", "describe_indexes",
 }  # fmt: skip
 
 

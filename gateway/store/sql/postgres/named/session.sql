@@ -17,6 +17,10 @@ SELECT set_config('lock_timeout', %s, FALSE), set_config('statement_timeout', %s
        set_config('tcp_keepalives_idle', %s, FALSE), set_config('tcp_keepalives_interval', %s, FALSE),
        set_config('tcp_keepalives_count', %s, FALSE), set_config('tcp_user_timeout', %s, FALSE)
 
+-- name: end_lost_session
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE pid = %s AND usename = session_user AND application_name LIKE %s AND datname = current_database()
+
 -- name: bound_waiting
 SELECT set_config('lock_timeout', %s, TRUE)
 
