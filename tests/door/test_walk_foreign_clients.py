@@ -9,8 +9,10 @@ import pytest
 from hl7.client import MLLPClient
 
 from gateway.demo.process import run_verb
+from tests.harness import node
 from tests.harness.day import biology, control_id, oru, says, someone, stamp
 from tests.harness.door import END, START, Door
+from tests.unit.mllp.doubles import asking
 
 pytestmark = pytest.mark.door
 
@@ -98,3 +100,59 @@ def test_the_commands_as_processes_walk_an_opposition(door: Door, tmp_path: Path
     status, (record,) = run_verb("record", "show", "--ins", patient.ins, *data)
     assert (status, record["documents"]) == (0, [])
     assert [statement["in_force"] for statement in record["statements"]] == [True]
+
+
+# -- clients from npm (tests/clients)
+
+
+def written(folder: Path, *messages: bytes) -> list[str]:
+    """Write messages as files, as an engineer keeps them; return their names."""
+    files = [folder / f"message-{number}.er7" for number in range(len(messages))]
+    for file, message in zip(files, messages, strict=True):
+        file.write_bytes(message.replace(b"\r", b"\n"))
+    return [str(file) for file in files]
+
+
+def test_simple_hl7_sends_one_after_another(door: Door, tmp_path: Path) -> None:
+    patient = someone(door)
+    names = [control_id() for _ in range(3)]
+    files = written(tmp_path, *(oru(biology(patient), message_id=name) for name in names))
+    answers = node.run("simple-hl7.mjs", str(door.process.port), *files)
+    assert [(each["code"], each["id"]) for each in answers] == [("AA", name) for name in names]
+    assert [door.decided(each["receipt"]).deposit.state for each in answers] == ["stored"] * 3
+
+
+def test_medplum_pipelines_two_messages_over_one_connection(door: Door, tmp_path: Path) -> None:
+    patient = someone(door)
+    names = [control_id() for _ in range(2)]
+    files = written(tmp_path, *(oru(biology(patient), message_id=name) for name in names))
+    answers = node.run("medplum.mjs", str(door.process.port), "first", *files)
+    assert [(each["code"], each["id"]) for each in answers] == [("AA", name) for name in names]
+    door.drained()
+    assert [document.state for document in door.record(patient.ins).documents] == ["current"] * 2
+
+
+def test_medplum_waits_for_the_application_acknowledgment(door: Door, tmp_path: Path) -> None:
+    """Enhanced mode: the accept acknowledgment is passed over, the application's tells that the record refused."""
+    patient, nobody = someone(door), someone()
+    names = [control_id() for _ in range(2)]
+    stored, refused = (
+        asking(oru(biology(each), message_id=name), "AL", "AL") for each, name in zip((patient, nobody), names, strict=True)
+    )
+    (found,) = node.run("medplum.mjs", str(door.process.port), "application", *written(tmp_path, stored))
+    assert (found["code"], found["id"]) == ("AA", names[0])
+    assert door.decided(found["receipt"]).deposit.state == "stored"
+    (found,) = node.run("medplum.mjs", str(door.process.port), "application", *written(tmp_path, refused))
+    assert (found["code"], found["id"]) == ("AE", names[1])
+    assert door.decided(found["receipt"]).deposit.codes == ("RECORD_ABSENT",)
+
+
+@pytest.mark.parametrize("form", ["messages", "batch", "file"])
+def test_node_hl7_client_sends_messages_batches_and_files(door: Door, tmp_path: Path, form: str) -> None:
+    patient = someone(door)
+    names = [control_id() for _ in range(2)]
+    files = written(tmp_path, *(oru(biology(patient), message_id=name) for name in names))
+    answers = node.run("node-hl7-client.mjs", str(door.process.port), form, *files)
+    assert answers == [{"code": "AA", "id": name} for name in names]
+    door.drained()
+    assert [document.state for document in door.record(patient.ins).documents] == ["current"] * 2

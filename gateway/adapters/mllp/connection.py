@@ -29,6 +29,10 @@ from gateway.telemetry import points
 #: As many application acknowledgments of one connection may be still to come; then nothing more of it is read.
 MOST_LATER: Final = 100
 
+#: An application acknowledgment follows the frame before it no sooner: clients of the field (node-hl7-client, @medplum/hl7) take
+#: what one read gives for one message, and would lose the second of two.
+APART_SECONDS: Final = 0.02
+
 #: How long a connection whose boundary is lost stays open for the sender to read the answer.
 LINGER_SECONDS: Final = 10.0
 
@@ -86,6 +90,8 @@ class MllpConnection(asyncio.Protocol):
         #: Application acknowledgments that are still to come.
         self._later: set[asyncio.Task[None]] = set()
         self._fewer = asyncio.Event()
+        #: When the last frame was written, by the clock of the event loop.
+        self._spoke = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._writable = asyncio.Event()
         self._writable.set()
@@ -240,6 +246,7 @@ class MllpConnection(asyncio.Protocol):
             return False
         points.reach("door.answered")
         self._transport.write(START + answer + END)
+        self._spoke = asyncio.get_running_loop().time()
         if not self._writable.is_set():
             async with asyncio.timeout(self._idle_seconds):
                 await self._writable.wait()
@@ -257,8 +264,10 @@ class MllpConnection(asyncio.Protocol):
     async def _send(self, later: Later) -> None:
         try:
             answer = await later.answer()
-            # Two that are ready at once are sent one after the other, as fast as they are read.
-            if answer is None or await self._write(answer):
+            if answer is None:
+                return
+            await asyncio.sleep(self._spoke + APART_SECONDS - asyncio.get_running_loop().time())
+            if await self._write(answer):
                 return
             later.dropped("gone")
         except Unavailable:

@@ -277,29 +277,32 @@ def salvaged(payload: bytes) -> Header | None:
 
 def render(bundle: Bundle, answers: Sequence[Sequence[bytes]], *, control_id: str, at: datetime) -> bytes | None:
     """
-    Write the answer to a batch: an envelope as the batch had, with the acknowledgments inside, in order.
+    Write the answer to a batch: to each BHS a BHS with the acknowledgments inside, in order.
+
+    A file is answered by its batches, without FHS and FTS, which the standard lets out: a client of the field that sends files
+    (node-hl7-client) reads only answers that begin with BHS or MSH. Messages of a file that has no BHS are answered by one batch,
+    which refers to the file. To bare messages bare acknowledgments are answered, one after another.
 
     Args:
         bundle: What is answered.
         answers: For each group its acknowledgments, each with its segments ended by CR.
-        control_id: From which the control ids of FHS and BHS are made.
+        control_id: From which the control ids of the batches are made.
         at: The time now, aware.
 
     Returns:
-        The answer; None where there is neither an acknowledgment nor an envelope to write one into.
+        The answer; None where there is neither an acknowledgment nor a batch to write one into.
     """
     written: list[bytes] = []
-    if bundle.file is not None:
-        written.append(_opening("FHS", bundle.file, f"{control_id}F", at))
-    for number, (group, acks) in enumerate(zip(bundle.groups, answers, strict=True), 1):
-        if group.head is not None:
-            written.append(_opening("BHS", group.head, f"{control_id}B{number}", at))
-        written += acks
-        if group.head is not None:
-            written.append(_segment(("BTS", str(len(acks))), group.head))
-    if bundle.file is not None:
-        written.append(_segment(("FTS", str(len(bundle.groups))), bundle.file))
+    heads = [group.head or bundle.file for group in bundle.groups]
+    for number, (to, acks) in enumerate(zip(heads, answers, strict=True), 1):
+        written += acks if to is None else _batch(to, acks, f"{control_id}B{number}", at)
+    if not bundle.groups and bundle.file is not None:
+        written += _batch(bundle.file, (), f"{control_id}B0", at)
     return b"".join(written) or None
+
+
+def _batch(to: Header, acks: Sequence[bytes], control_id: str, at: datetime) -> list[bytes]:
+    return [_opening("BHS", to, control_id, at), *acks, _segment(("BTS", str(len(acks))), to)]
 
 
 def _opening(name: str, to: Header, control_id: str, at: datetime) -> bytes:
