@@ -8,6 +8,7 @@ from gateway.adapters.http import openapi
 from gateway.adapters.http.call import Call, Reply
 from gateway.adapters.http.cda import CdaRoutes
 from gateway.adapters.http.engine import Engine
+from gateway.adapters.http.fhir import FhirRoutes
 from gateway.adapters.http.health import Health, HealthRoutes
 from gateway.adapters.http.hl7v2 import Hl7v2Routes
 from gateway.adapters.http.registry import Access, Answered, Registry, Route
@@ -35,6 +36,7 @@ def table(engine: Engine, directory: Directory, health: Health, more: Sequence[R
         (
             *Hl7v2Routes(engine).routes(),
             *CdaRoutes(engine, directory).routes(),
+            *FhirRoutes(engine, directory, version=version, started_at=engine.clock.now()).routes(),
             *more,
             *HealthRoutes(health).routes(),
             described.route(),

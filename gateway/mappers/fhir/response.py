@@ -210,6 +210,19 @@ def encoded(resource: Mapping[str, Any] | Resource) -> bytes:
     return _ENCODER.encode(resource)
 
 
+def document_paths(tree: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the FHIRPath of each document of a request, in their order, as far as its form allows it to be told."""
+    kind, entries = tree.get("resourceType"), tree.get("entry")
+    if kind != "Bundle" or not isinstance(entries, list) or tree.get("type") != "transaction":
+        return (str(kind),) if kind in {"DocumentReference", "Bundle"} else ()
+    resources = [entry.get("resource") if isinstance(entry, dict) else None for entry in entries]
+    return tuple(
+        f"Bundle.entry[{index}].resource"
+        for index, resource in enumerate(resources)
+        if isinstance(resource, dict) and resource.get("resourceType") == "DocumentReference"
+    )
+
+
 def _created(entries: Sequence[Mapping[str, Any]], outcome_: Outcome) -> list[Created | None]:
     """Return what each entry created; None for the PATCH of a document that was there."""
     numbers = _numbers(entries)
