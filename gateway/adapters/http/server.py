@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from gateway.adapters.http import fhir
 from gateway.adapters.http.application import Application
 from gateway.adapters.http.caller import Trust
 from gateway.adapters.http.channel import Channel, Shared
@@ -115,7 +116,7 @@ class HttpDoor:
         self._health = health
         self._version = version
         self._more = more
-        self._renderers = renderers
+        self._renderers = {Style.FHIR: fhir.render, **(renderers or {})}
         self._engine: Engine | None = None
         self._pool: Pool | None = None
         self._listeners: tuple[socket.socket, ...] = ()
@@ -174,6 +175,11 @@ class HttpDoor:
         if contexts is not None and spec.tls_listen is not None:
             self.tls = self._with_tls(spec.tls_listen, contexts)
             await self.tls.open()
+
+    @property
+    def contexts(self) -> Reloading | None:
+        """The certificates of its port with TLS; None: it has none."""
+        return None if self.tls is None else self.tls.contexts
 
     def reload(self) -> None:
         """Look at the files of `[tls]` now."""
