@@ -8,6 +8,7 @@ from typing import Final
 
 from recipe.cda import Document
 from recipe.er7 import Sample
+from recipe.fhir import FhirSample
 from recipe.people import PATIENTS
 
 _HEAD: Final = (Path(__file__).parent / "guide.md").read_text(encoding="utf-8")
@@ -19,13 +20,14 @@ _TITLES: Final = {
 }
 
 
-def readme(samples: Sequence[Sample], documents: Sequence[Document]) -> bytes:
+def readme(samples: Sequence[Sample], documents: Sequence[Document], resources: Sequence[FhirSample]) -> bytes:
     """
     Write README.md.
 
     Args:
         samples: Every message.
         documents: Every document in clear.
+        resources: Every FHIR resource.
 
     Returns:
         Markdown in UTF-8.
@@ -35,6 +37,9 @@ def readme(samples: Sequence[Sample], documents: Sequence[Document]) -> bytes:
         parts += ["", f"## {_TITLES[kind]}", "", "| File | Situation | Answer | What becomes of it |"]
         parts += ["|---|---|---|---|"]
         parts += [f"| [{s.file}]({s.file}) | {s.situation} | {_answer(s)} | {s.verdict}: {s.becomes} |" for s in group]
+    parts += ["", "## `fhir/`: deposits by FHIR (PDSm), the same documents through another door", ""]
+    parts += ["| File | Posted to | Situation | What becomes of it |", "|---|---|---|---|"]
+    parts += [f"| [{r.file}]({r.file}) | `{r.path}` | {r.situation} | {r.becomes} |" for r in resources]
     parts += ["", "## `cda/`: the documents in clear", "", "| File | Kind | Id | Version | Patient |"]
     parts += ["|---|---|---|---|---|"]
     parts += [f"| [{d.file}]({d.file}) | {d.kind}, {d.type[0]} | {d.id} | {d.version} | {d.patient.family} |" for d in documents]

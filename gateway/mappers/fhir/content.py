@@ -19,7 +19,7 @@ from gateway.model.place import Place
 from gateway.model.problem import Unreadable
 
 #: Media types of a CDA: FHIR's examples and XDS.
-_XML: Final = frozenset({"application/xml", "text/xml", "application/xslt+xml", "application/hl7-sda+xml", "application/cda+xml"})
+_XML: Final = frozenset({"application/xml", "text/xml", "application/xslt+xml"})
 _SHA1_BYTES: Final = 20
 
 
@@ -53,9 +53,7 @@ def read(attachment: Node, held: Held, index: int, findings: Findings) -> CdaRea
         return None
     kind = _bare(attachment.text("contentType") or held.content_type or "")
     if kind and kind not in _XML:
-        findings.add(
-            "NOT_CDA", attachment.place("contentType"), f"contentType is none of {', '.join(sorted(_XML))}", document=index
-        )
+        findings.add("NOT_CDA", attachment.place("contentType"), "contentType: not that of an XML document", document=index)
         return None
     try:
         cda = read_cda(content, held.place)

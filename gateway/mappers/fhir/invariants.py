@@ -33,11 +33,10 @@ def check(root: Node, findings: Findings) -> None:
             resource = node
             _resource(node, findings)
         _modifiers(node, resource, findings)
-        for name in node.value:
-            for child in node.all(name):
-                if name in {"extension", "modifierExtension"}:
-                    _extension(child, findings)
-                stack.append((child, resource))
+        for name, child in node.children():
+            if name in {"extension", "modifierExtension"}:
+                _extension(child, findings)
+            stack.append((child, resource))
 
 
 def _resource(node: Node, findings: Findings) -> None:

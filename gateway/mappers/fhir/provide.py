@@ -65,8 +65,8 @@ def read(loaded: Loaded, source: Source, directory: Directory, environment: str)
     if root is None or not request.may_deposit:
         return request.rejected()
     if root.type != "Bundle" or root.text("type") != "transaction":
-        detail = root.type if root.type != "Bundle" else "Bundle.type: transaction"
-        findings.add("FHIR_UNSUPPORTED", root.place("type"), detail)
+        name = "type" if root.type == "Bundle" else "resourceType"
+        findings.add("FHIR_UNSUPPORTED", root.place(name), "a Bundle of type transaction belongs here")
         return request.rejected()
     return _Transaction(request).read()
 

@@ -97,7 +97,8 @@ class Subjects:
         told = next((claims for claims in every if claims.reliability), None)
         statuses = tuple(dict.fromkeys(status for claims in every for status in claims.reliability))
         traits, places = _traits(every, documents, {known.key for known in ins})
-        stands = next((claims.place for claims in every if claims.traits != Traits()), at)
+        stands = next((claims.place for claims in every if claims.traits != Traits()), None)
+        stands = stands or next((claims.place for claims in self._views), at)
         if told is None:
             is_qualified = Grant.IDENTITY_ASSERTED in self._source.grants
             unqualified = "no status: the source needs the grant identity_asserted"

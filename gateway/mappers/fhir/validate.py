@@ -117,7 +117,7 @@ def _shape(root: Node, findings: Findings) -> None:
         for key in node.value:
             if "__" in key or key.endswith(_SUFFIX) or key in _FOREIGN:
                 findings.add("FHIR_STRUCTURE", node.place(key), "unknown element")
-            stack += [(child, key in _HOLDERS) for child in node.all(key)]
+        stack += [(child, key in _HOLDERS) for key, child in node.children()]
 
 
 def _tell(error: ErrorDetails, root: str, findings: Findings) -> None:

@@ -75,10 +75,20 @@ class Node:
         """Return the first extension of that URL."""
         return next((each for each in self.all("extension") if each.text("url") == url), None)
 
+    def children(self) -> Iterator[tuple[str, "Node"]]:
+        """Return every object below, with the name of its element, in order."""
+        for name, found in self.value.items():
+            if isinstance(found, dict):
+                yield name, Node(found, f"{self.path}.{name}")
+            elif isinstance(found, list):
+                for index, each in enumerate(found):
+                    if isinstance(each, dict):
+                        yield name, Node(each, f"{self.path}.{name}[{index}]")
+
     def below(self) -> Iterator["Node"]:
         """Return this object and every one below it, in the order of the body."""
         stack = [self]
         while stack:
             node = stack.pop()
             yield node
-            stack += reversed([child for name in node.value for child in node.all(name)])
+            stack += reversed([child for _, child in node.children()])
