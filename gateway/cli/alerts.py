@@ -1,8 +1,7 @@
 """
 The alert rules of a gateway: a table, printed as a file for Prometheus and as the runbook of docs/metrics.md (D-22).
 
-Two that the field expects are not here yet, for want of what they would look at: acknowledgements that wait for their sender, and
-certificates that end.
+One that the field expects is not here yet, for want of what it would look at: acknowledgements that wait for their sender.
 """
 
 import json
@@ -35,6 +34,10 @@ class Alert(Model, frozen=True, kw_only=True):
 
 _ERRORS: Final = 'dmpgw_answers_total{answer=~"A[ER]|C[ER]",source!="unknown"}'
 _ALL: Final = 'dmpgw_answers_total{source!="unknown"}'
+
+#: What senders asked over HTTP: a monitor that is told 503 by /readyz is told the truth.
+_ASKED: Final = 'dmpgw_http_requests_total{route!~"healthz|readyz|metrics"}'
+_FAILED: Final = 'dmpgw_http_requests_total{route!~"healthz|readyz|metrics",status=~"5.."}'
 
 #: Every rule, the most urgent first.
 ALERTS: Final = (
@@ -85,6 +88,31 @@ ALERTS: Final = (
         steps=(
             "`dmp-gateway queue status`: who takes from the lane, and what is in whose hands.",
             "`dmp-gateway deposits list --state queued` tells whose they are.",
+        ),
+    ),
+    Alert(
+        name="DmpGatewayHttpFails",
+        expr=f"sum(rate({_FAILED}[15m])) / sum(rate({_ASKED}[15m])) > 0.05",
+        wait="10m",
+        severity="page",
+        summary="{{ $value | humanizePercentage }} of the requests over HTTP are answered 5xx",
+        means="Senders are told 503, to send again, or 500, an error of the program: what they send is not in the record.",
+        steps=(
+            "`sum by (route, status) (rate(dmpgw_http_requests_total[15m]))` tells which of them.",
+            "503: `/readyz` names what is missing; with nothing missing, the record decides too slowly: see the lanes' age.",
+            "500: the log line `internal.error` under the reference of the answer tells where.",
+        ),
+    ),
+    Alert(
+        name="DmpGatewayCertificateEnds",
+        expr="min by (use) (dmpgw_certificate_expiry_timestamp_seconds) - time() < 30 * 86400",
+        wait="1h",
+        severity="ticket",
+        summary="A certificate or list of [tls] for {{ $labels.use }} ends in {{ $value | humanizeDuration }}",
+        means="From then on senders refuse the door (`server`), or the door refuses them (`authorities`, `revocations`).",
+        steps=(
+            "`dmp-gateway doctor` names the file and its last day.",
+            "Put the new file in its place: it is taken without a restart, and open connections stay (docs/trust.md).",
         ),
     ),
     Alert(

@@ -15,7 +15,7 @@ from gateway.cli.dashboard import Dashboard, Panel, Query, Row, printed
 #: Of the sources that the reader has chosen.
 _OF: Final = '{source=~"$source"}'
 _KNOWN: Final = '{source=~"$source",source!="unknown"}'
-_REFUSED: Final = '{source=~"$source",source!="unknown",answer=~"A[ER]|C[ER]|4..|5.."}'
+_REFUSED: Final = '{source=~"$source",source!="unknown",answer=~"A[ER]|C[ER]"}'
 _HALF, _MOST, _ALMOST_ALL = "0.5", "0.95", "0.99"
 
 
@@ -71,7 +71,7 @@ SEVEN: Final = Row(
         ),
         _number(
             "Answered with an error",
-            "Share of the last hour's messages that a door refused (AE, AR; HTTP 4xx, 5xx).",
+            "Share of the last hour's messages that a door refused: AE, AR, and what is said for them over HTTP (4xx, 5xx).",
             f"sum(rate(dmpgw_answers_total{_REFUSED}[1h])) / sum(rate(dmpgw_answers_total{_KNOWN}[1h]))",
             (0.02, 0.1),
             unit="percentunit",
@@ -145,7 +145,7 @@ TRAFFIC: Final = Dashboard(
             panels=(
                 _series(
                     "Answers",
-                    "MSA-1 of each message (AA, AE, AR), or the HTTP status.",
+                    "MSA-1 of each message; over HTTP AA stands for 2xx, AE for 4xx, AR for what is to be sent again.",
                     (f"sum by (door, answer) (rate(dmpgw_answers_total{_OF}[5m]))", "{{door}} {{answer}}"),
                 ),
                 _series(
@@ -161,6 +161,11 @@ TRAFFIC: Final = Dashboard(
                         "{{source}}",
                     ),
                     unit="percentunit",
+                ),
+                _series(
+                    "Requests over HTTP",
+                    "By route and status; `none` is a path that is not there.",
+                    ("sum by (route, status) (rate(dmpgw_http_requests_total[5m]))", "{{route}} {{status}}"),
                 ),
                 _series(
                     "Answer time by door",
@@ -291,6 +296,7 @@ PROMISES: Final = Dashboard(
                     "Each of them should stay at zero.",
                     ("max(dmpgw_parked_deposits)", "parked deposits"),
                     ("sum(increase(dmpgw_answers_unnoted_total[1h]))", "answers missing in the journal"),
+                    ("sum(increase(dmpgw_answers_dropped_total[1h]))", "answers that found nobody"),
                     ("sum(increase(dmpgw_reports_lost_total[1h]))", "rejections not noted"),
                     ("sum(increase(dmpgw_log_lines_lost_total[1h]))", "log lines lost"),
                     ("sum(increase(dmpgw_keys_problems_total[1h]))", "problems of keys"),

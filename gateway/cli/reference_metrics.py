@@ -51,8 +51,13 @@ _ALERTS: Final = """
 ## Alerts
 
 `samples/prometheus/rules.yml` has these rules, for a job called `dmp-gateway`; promtool tests them. A `page` wakes somebody, a
-`ticket` is looked at the same day. Rules for acknowledgements that wait for their sender and for certificates come with what
-they look at.
+`ticket` is looked at the same day. A rule for acknowledgements that wait for their sender comes with what it looks at.
+
+## Dashboards
+
+`samples/grafana/` has two, to import into Grafana 10 or later: *traffic*, by source, and *promises*: what was acknowledged and
+is not in the record yet, rights at work, what must stay at zero. Both begin with the same seven numbers, and lead to the
+dashboards of RabbitMQ and PostgreSQL that the same Grafana has.
 """
 
 
