@@ -283,7 +283,7 @@ class MllpConnection(asyncio.Protocol):
     def _followed(self, later: Later, task: asyncio.Task[None]) -> None:
         """Go on, or close: one less is still to come."""
         if task.cancelled():  # perhaps before it began
-            later.dropped("gone" if self._lost else "stopped")
+            later.dropped("stopped" if self._reason == "stopped" else "gone")
         self._later.discard(task)
         self._fewer.set()
         if self._lost:
