@@ -14,6 +14,7 @@ VERBS: Final = MappingProxyType(
     {
         "serve": ("gateway.cli.serve", "serve", "Run the gateway: doors, queue, record store."),
         "mllp": ("gateway.cli.processes", "mllp", "Run the MLLP door alone, over a broker."),
+        "http": ("gateway.cli.processes", "http", "Run the HTTP door alone, over a broker."),
         "worker": ("gateway.cli.processes", "worker", "Run one worker alone, from a broker to a database."),
         "queue": ("gateway.cli.queue", "queue", "See what waits, lane by lane; declare the lanes of a broker."),
         "send": ("gateway.cli.send", "send", "Send HL7v2 messages over MLLP and show the answers."),
@@ -22,6 +23,8 @@ VERBS: Final = MappingProxyType(
         "parked": ("gateway.cli.parked", "parked", "See what was acknowledged and could not be applied."),
         "db": ("gateway.cli.db", "db", "Make, check and back up the record store; tell what a restore lost."),
         "keys": ("gateway.cli.keys", "keys", "Make the keys that seal what waits."),
+        "sources": ("gateway.cli.sources", "sources", "See who may send and by what; make a token."),
+        "test-authority": ("gateway.cli.test_authority", "test_authority", "Make certificates to try TLS with."),
         "doctor": ("gateway.cli.doctor", "doctor", "Check the configuration, the data directory and the doors."),
     }
 )

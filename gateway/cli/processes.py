@@ -1,4 +1,4 @@
-"""`dmp-gateway mllp` and `dmp-gateway worker`: the processes of a gateway on a broker, each alone (D-12)."""
+"""`dmp-gateway mllp`, `dmp-gateway http` and `dmp-gateway worker`: the processes of a gateway on a broker, each alone (D-12)."""
 
 import asyncio
 import os
@@ -66,14 +66,55 @@ def mllp(
     """
     broker = _broker()
     loaded = _begun(config, {"mllp.host": mllp_host, "mllp.port": mllp_port, "mllp.tls_listen": mllp_tls_listen})
-    manager = ServiceManager.of()
     outlet = Outlet.of(loaded, supervised=supervised, told=tell)
     doors = Doors(loaded, DataDirectory(data), broker, SystemClock(), reuse_port=share_port, outlet=outlet)
+    _serve(doors, "MLLP", lambda ready: f"{ready.mllp_host}:{ready.mllp_port}", supervised=supervised, as_json=as_json)
+
+
+@click.command()
+@config_option(_CONFIG)
+@data_option
+@click.option("--http-host", metavar="ADDRESS", help="Address to listen on (overrides the file).")
+@click.option("--http-port", type=click.IntRange(0, 65535), help="Port to listen on; 0 takes a free one (overrides the file).")
+@click.option("--http-tls-listen", metavar="ADDRESS:PORT", help="Where it listens with TLS; off: nowhere (overrides the file).")
+@click.option("--share-port", is_flag=True, help="Let others listen on the same port: the system shares connections out.")
+@_supervised
+@_tell
+@json_option
+def http(
+    *,
+    config: Path | None,
+    data: Path,
+    http_host: str | None,
+    http_port: int | None,
+    http_tls_listen: str | None,
+    share_port: bool,
+    supervised: bool,
+    tell: int | None,
+    as_json: bool,
+) -> None:
+    """
+    Run the HTTP door alone, over the broker that AMQP_URL names: HL7v2, CDA and FHIR in, answers out; it has no store.
+
+    What became of a deposit (GET /deposits) it reads in the database that DATABASE_URL names. `dmp-gateway serve` runs as many of
+    these as `processes.http` says, and starts again what dies.
+    """
+    broker = _broker()
+    if database_url() is None:
+        console.usage("The HTTP door tells what became of deposits, and there is no database.", "Set DATABASE_URL.")
+    loaded = _begun(config, {"http.host": http_host, "http.port": http_port, "http.tls_listen": http_tls_listen})
+    outlet = Outlet.of(loaded, supervised=supervised, told=tell)
+    doors = Doors(loaded, DataDirectory(data), broker, SystemClock(), reuse_port=share_port, role="http", outlet=outlet)
+    _serve(doors, "HTTP", lambda ready: f"{ready.http_host}:{ready.http_port}", supervised=supervised, as_json=as_json)
+
+
+def _serve(doors: Doors, name: str, where: Callable[[Ready], str], *, supervised: bool, as_json: bool) -> None:
+    """Run a door until it is asked to stop."""
+    manager = ServiceManager.of()
 
     def say_ready(ready: Ready) -> None:
-        where = f"{ready.mllp_host}:{ready.mllp_port}"
-        manager.ready(f"MLLP {where}, {ready.environment}")
-        _say(ready, f"MLLP door on {where}", as_json=as_json)
+        manager.ready(f"{name} {where(ready)}, {ready.environment}")
+        _say(ready, f"{name} door on {where(ready)}", as_json=as_json)
 
     async def run() -> None:
         stop = asyncio.Event()

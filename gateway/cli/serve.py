@@ -4,7 +4,7 @@ import asyncio
 import os
 import resource
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
@@ -15,6 +15,7 @@ from gateway.cli.configuration import read_configuration
 from gateway.cli.data_option import config_option, data_option, json_option
 from gateway.config.addresses import join_address
 from gateway.config.load import Loaded
+from gateway.config.settings import Settings
 from gateway.config.transport import is_exposed
 from gateway.model.ports import FileUnusable
 from gateway.queue.errors import KeysUnusable, LayoutNewer
@@ -68,7 +69,7 @@ def serve(
 
     \b
     Examples:
-      dmp-gateway serve                                  try it: 127.0.0.1:2575, ./dmp-data
+      dmp-gateway serve                                  try it: 127.0.0.1:2575, http://127.0.0.1:8080, ./dmp-data
       dmp-gateway serve --config /etc/dmp-gateway.toml --data /var/lib/dmp-gateway
     """  # noqa: D301 - click reads this mark
     flags = {
@@ -90,18 +91,7 @@ def serve(
         if as_json:
             console.json_line(ready)
             return
-        kind = "the sample configuration, for trying out" if ready.sample else str(loaded.path)
-        console.out.print(f"dmp-gateway  {ready.environment}, {kind}")
-        exposed = is_exposed(loaded.settings, "mllp")
-        console.out.print(f"  MLLP  {ready.mllp_host}:{ready.mllp_port}  (plain text, {'EXPOSED' if exposed else 'loopback'})")
-        if ready.mllp_tls_host is not None and ready.mllp_tls_port is not None:
-            console.out.print(f"  MLLP  {join_address(ready.mllp_tls_host, ready.mllp_tls_port)}  (TLS, by client certificate)")
-        console.out.print(f"  data  {ready.data}")
-        if ready.metrics is not None:
-            console.out.print(f"  page  {ready.metrics}, beside it /healthz and /readyz")
-        if ready.sample:
-            console.out.print("  try   dmp-gateway send --example mdm   then   dmp-gateway deposits list")
-        console.out.file.flush()
+        _show(ready, loaded)
 
     try:
         asyncio.run(_until_asked(gateway, manager, say_ready))
@@ -118,6 +108,37 @@ def serve(
             f"The gateway cannot start: {failure}.",
             "Is the port taken, or the directory not writable? `dmp-gateway doctor` tells.",
         )
+
+
+def _listening(settings: Settings, ready: Ready) -> Iterator[str]:
+    """Yield a line for each port of a door."""
+    ports = (
+        ("MLLP", ready.mllp_host, ready.mllp_port, _plain(settings, "mllp")),
+        ("MLLP", ready.mllp_tls_host, ready.mllp_tls_port, "TLS, by client certificate"),
+        ("HTTP", ready.http_host, ready.http_port, _plain(settings, "http")),
+        ("HTTP", ready.http_tls_host, ready.http_tls_port, "TLS"),
+    )
+    for door, host, port, how in ports:
+        if host is not None and port is not None:
+            yield f"  {door}  {join_address(host, port)}  ({how})"
+
+
+def _plain(settings: Settings, door: str) -> str:
+    return f"plain text, {'EXPOSED' if is_exposed(settings, door) else 'loopback'}"
+
+
+def _show(ready: Ready, loaded: Loaded) -> None:
+    """Say where it listens, for people."""
+    kind = "the sample configuration, for trying out" if ready.sample else str(loaded.path)
+    console.out.print(f"dmp-gateway  {ready.environment}, {kind}")
+    for line in _listening(loaded.settings, ready):
+        console.out.print(line)
+    console.out.print(f"  data  {ready.data}")
+    if ready.metrics is not None:
+        console.out.print(f"  page  {ready.metrics}, beside it /healthz and /readyz")
+    if ready.sample:
+        console.out.print("  try   dmp-gateway send --example mdm   then   dmp-gateway deposits list")
+    console.out.file.flush()
 
 
 def _gateway(loaded: Loaded, config: Path | None, directory: DataDirectory) -> Gateway | Supervisor:

@@ -87,6 +87,7 @@ class Processes(Model, frozen=True, kw_only=True):
 
     doors: Annotated[int, Meta(ge=1, le=64)] = 1
     workers: Annotated[int, Meta(ge=1, le=16)] = 1
+    http: Annotated[int, Meta(ge=0, le=64)] = 1
 
 
 class Batch(Model, frozen=True, kw_only=True):
@@ -129,6 +130,7 @@ class Metrics(Model, frozen=True, kw_only=True):
     """The page of metrics and readiness."""
 
     listen: str = OFF
+    networks: tuple[str, ...] = ()
 
 
 class Settings(Model, frozen=True, kw_only=True):
@@ -222,6 +224,7 @@ _HELP: Final = {
     "AMQP_URL's host, port 15672 (15671 with amqps). Only `queue status` and `doctor` ask it.",
     "processes.doors": "How many MLLP processes share the port, where AMQP_URL names a broker.",
     "processes.workers": "How many workers share the lanes, where AMQP_URL names a broker.",
+    "processes.http": "How many HTTP processes share the port, where AMQP_URL names a broker; 0: no HTTP door, nowhere.",
     "batch.submissions": "The most submissions in one transaction.",
     "batch.bytes": "The most bytes in one transaction.",
     "batch.wait_seconds": "How long a batch waits for more before it is applied.",
@@ -235,6 +238,7 @@ _HELP: Final = {
     "metrics.listen": (
         "Address and port of /metrics, /healthz and /readyz, such as 127.0.0.1:8080; loopback alone. `off`: nowhere."
     ),
+    "metrics.networks": "Networks whose monitors may ask the HTTP door for /metrics, /healthz and /readyz, beside this machine.",
     "log.format": '"json", "console" for people, or "auto": console on a terminal, JSON otherwise.',
 }
 

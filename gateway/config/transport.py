@@ -106,6 +106,12 @@ def _networks(settings: Settings) -> Iterator[Fault]:
                 name=f"tls.plaintext_networks[{place}]",
                 text="not a network: an address, a slash, a length, and no bits set behind it",
             )
+    for place, text in enumerate(settings.metrics.networks):
+        if _network(text) is None:
+            yield Fault(
+                name=f"metrics.networks[{place}]",
+                text="not a network: an address, a slash, a length, and no bits set behind it",
+            )
     for index, row in enumerate(settings.connections):
         if has_tls(settings, row.door):
             continue

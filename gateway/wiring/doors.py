@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Final
 
+from gateway.adapters.http.server import HttpDoor
 from gateway.adapters.mllp.server import MllpDoor
 from gateway.config.load import Loaded
 from gateway.model.ports import Clock
@@ -17,8 +18,9 @@ from gateway.telemetry import events
 from gateway.wiring.answers import Answers
 from gateway.wiring.broker import BrokerDeposits, BrokerEvents
 from gateway.wiring.data import DataDirectory
-from gateway.wiring.gateway import DRAIN_SECONDS, mllp_check, mllp_spec
+from gateway.wiring.gateway import DRAIN_SECONDS, mllp_spec
 from gateway.wiring.health import Health, promise
+from gateway.wiring.http import DoorHealth, door_check, http_door
 from gateway.wiring.midnight import Midnight
 from gateway.wiring.outlet import Outlet
 from gateway.wiring.ready import Ready, started
@@ -30,7 +32,7 @@ CONNECT_SECONDS: Final = 10.0
 
 class Doors:
     """
-    The HL7v2 door over a broker.
+    One door over a broker.
 
     Args:
         loaded: The settings and where they came from.
@@ -38,6 +40,7 @@ class Doors:
         broker: The broker's URL.
         clock: The time.
         reuse_port: Other processes listen on the same port.
+        role: Which door: `mllp` or `http`.
         outlet: Where it shows how it is.
     """
 
@@ -49,9 +52,11 @@ class Doors:
         clock: Clock,
         *,
         reuse_port: bool,
+        role: str = "mllp",
         outlet: Outlet | None = None,
     ) -> None:
         """Keep the settings; `run` opens the rooms."""
+        self._role = role
         self._loaded = loaded
         self._directory = directory
         self._broker = broker
@@ -78,28 +83,25 @@ class Doors:
         answers.keep(timedelta(days=settings.answers.keep_days))
         limits = QueueLimits(sealed_limit_bytes=settings.queue.sealed_limit_bytes)
         queue = RabbitQueue(self._broker, keys, limits, loop=asyncio.get_running_loop())
-        door = MllpDoor(
-            mllp_spec(settings, reuse_port=self._reuse_port),
-            deposits=BrokerDeposits(queue.door, answers),
-            events=BrokerEvents(queue.door, self._clock, answers),
-            receipts=MacReceipts(keys.receipts),
-            clock=self._clock,
+        deposits, events_ = BrokerDeposits(queue.door, answers), BrokerEvents(queue.door, self._clock, answers)
+        receipts, name = MacReceipts(keys.receipts), self._role.upper()
+        health = Health(
+            {"door": lambda: door_check(name, door), "queue": lambda: "; ".join(queue.stopped_by()) or None},
+            notes=lambda: (*promise(keys, self._clock), *notes(settings, door.contexts, self._clock)),
         )
+        door = self._door(health, deposits, events_, receipts)
         midnight = Midnight(keys, self._clock, queue, queue.erasable, door=True)
         begun = time.monotonic()
         try:
             # Opened without one, too: it answers AR, and says that it looks for its broker.
             await asyncio.to_thread(queue.connected, CONNECT_SECONDS)
             await door.open()
-            self._pulse = lambda: f"MLLP {door.host}:{door.port}, {queue.problem() or 'at work'}"
+            self._pulse = lambda: f"{name} {door.host}:{door.port}, {queue.problem() or 'at work'}"
             self._reload = door.reload
             midnight.start()
-            health = Health(
-                {"door": lambda: mllp_check(door), "queue": lambda: "; ".join(queue.stopped_by()) or None},
-                notes=lambda: (*promise(keys, self._clock), *notes(settings, door.contexts, self._clock)),
-            )
             page = self._outlet.open(health, self.pulse)
-            ready(started(self._loaded, self._directory, door, page))
+            mllp, http = (door, None) if isinstance(door, MllpDoor) else (None, door)
+            ready(started(self._loaded, self._directory, mllp, http, page))
             await stop.wait()
             begun = time.monotonic()
         finally:
@@ -109,6 +111,22 @@ class Doors:
             await asyncio.to_thread(queue.close)
             answers.close()
         events.GatewayStopped(reason="asked", seconds=time.monotonic() - begun).emit()
+
+    def _door(self, health: Health, deposits: BrokerDeposits, events: BrokerEvents, receipts: MacReceipts) -> MllpDoor | HttpDoor:
+        settings, clock = self._loaded.settings, self._clock
+        if self._role == "mllp":
+            spec = mllp_spec(settings, reuse_port=self._reuse_port)
+            return MllpDoor(spec, deposits=deposits, events=events, receipts=receipts, clock=clock)
+        return http_door(
+            settings,
+            self._directory,
+            DoorHealth(health, self.pulse),
+            deposits=deposits,
+            events=events,
+            receipts=receipts,
+            clock=clock,
+            reuse_port=self._reuse_port,
+        )
 
     def reload(self) -> None:
         """Look at the files of `[tls]` now (SIGHUP)."""

@@ -4,13 +4,15 @@ import asyncio
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from gateway.adapters.http.server import HttpDoor
 from gateway.adapters.mllp.server import MllpDoor
 from gateway.adapters.mllp.spec import Spec
 from gateway.config.load import Loaded
@@ -29,12 +31,13 @@ from gateway.telemetry import events, metrics
 from gateway.wiring.control import ControlServer
 from gateway.wiring.data import DataDirectory
 from gateway.wiring.health import Check, Health, Look, Lookout, promise, show_age
+from gateway.wiring.http import DoorHealth, door_check, http_door
 from gateway.wiring.midnight import Midnight, erasable
 from gateway.wiring.naming import Names
 from gateway.wiring.outlet import Outlet
 from gateway.wiring.ports import QueuedDeposits, StoredEvents
 from gateway.wiring.ready import Ready, started
-from gateway.wiring.rooms import opened
+from gateway.wiring.rooms import Rooms, opened
 from gateway.wiring.trust import notes, tls_address, tls_files
 from gateway.wiring.upkeep import Upkeep, periods
 from gateway.wiring.verbs import Verbs
@@ -108,37 +111,21 @@ class Gateway:
             kept = periods(self._settings.retention)
             upkeep = Upkeep(rooms.store, kept, self._clock)
             stored = StoredEvents(rooms.store, self._clock)
-            door = MllpDoor(
-                mllp_spec(self._settings),
-                deposits=QueuedDeposits(queue, rooms.store, rooms.answers),
-                events=stored,
-                receipts=rooms.receipts,
-                clock=self._clock,
-            )
+            health, door, http = self._doors(rooms, queue, worker, stored)
+            doors = (door,) if http is None else (door, http)
             names = Names(self._settings.directory, self._settings.environment.value)
-            verbs = Verbs(rooms.store, self._clock, rooms.receipts, names, lambda: _status(queue, door), kept=kept)
+            verbs = Verbs(rooms.store, self._clock, rooms.receipts, names, lambda: _status(queue, doors), kept=kept)
             control = ControlServer(Path(owner.socket), verbs.run)
             outlet, lookout = Outlet.of(self._loaded), Lookout([parked_look(rooms.store)])
             worker.start()
             begun = time.monotonic()
             try:
                 await control.open()
-                await door.open()
+                for each in doors:
+                    await each.open()
                 self._pulse = lambda: _pulse(worker, queue, door)
-                self._reload = door.reload
-                health = Health(
-                    {
-                        "door": lambda: mllp_check(door),
-                        "queue": lambda: "; ".join(queue.stopped_by()) or None,
-                        **worker_checks(worker),
-                    },
-                    notes=lambda: (
-                        *promise(rooms.keys, self._clock),
-                        *notes(self._settings, door.contexts, self._clock),
-                    ),
-                    before=lambda: _show_lanes(queue, self._clock),
-                )
-                ready(started(self._loaded, self._directory, door, outlet.open(health, self.pulse)))
+                self._reload = lambda: _reload(doors)
+                ready(started(self._loaded, self._directory, door, http, outlet.open(health, self.pulse)))
                 if outlet.is_used:
                     lookout.start()
                 upkeep.start()
@@ -146,7 +133,7 @@ class Gateway:
                 await stop.wait()
                 begun = time.monotonic()
             finally:
-                await door.stop(DRAIN_SECONDS)
+                await asyncio.gather(*(each.stop(DRAIN_SECONDS) for each in doors))
                 await asyncio.to_thread(outlet.close)
                 await asyncio.to_thread(lookout.stop, DRAIN_SECONDS)
                 stored.close()
@@ -158,6 +145,41 @@ class Gateway:
                 await asyncio.to_thread(upkeep.stop, DRAIN_SECONDS)
                 queue.close()
         events.GatewayStopped(reason="asked", seconds=time.monotonic() - begun).emit()
+
+    def _doors(
+        self, rooms: Rooms, queue: EmbeddedQueue, worker: Worker, stored: StoredEvents
+    ) -> tuple[Health, MllpDoor, HttpDoor | None]:
+        """Return the doors, not opened yet, and what shows how they and the rooms behind them are."""
+        deposits = QueuedDeposits(queue, rooms.store, rooms.answers)
+        door = MllpDoor(mllp_spec(self._settings), deposits=deposits, events=stored, receipts=rooms.receipts, clock=self._clock)
+        doors: list[MllpDoor | HttpDoor] = [door]
+        checks: dict[str, Check] = {
+            "door": lambda: door_check("MLLP", door),
+            "queue": lambda: "; ".join(queue.stopped_by()) or None,
+            **worker_checks(worker),
+        }
+        health = Health(
+            checks,
+            notes=lambda: (
+                *promise(rooms.keys, self._clock),
+                *dict.fromkeys(note for each in doors for note in notes(self._settings, each.contexts, self._clock)),
+            ),
+            before=lambda: _show_lanes(queue, self._clock),
+        )
+        http = None
+        if self._settings.processes.http:
+            http = http_door(
+                self._settings,
+                self._directory,
+                DoorHealth(health, self.pulse),
+                deposits=deposits,
+                events=stored,
+                receipts=rooms.receipts,
+                clock=self._clock,
+            )
+            doors.append(http)
+            checks["http"] = partial(door_check, "HTTP", http)
+        return health, door, http
 
     def pulse(self) -> str | None:
         """Tell how it is, for the service manager; None: its worker has ended."""
@@ -221,15 +243,6 @@ def parked_open(keys: Keys, receipt: str, sealed: bytes) -> Deposit:
     return decode(open_sealed(sealed, keys=keys, lane="parked", receipt=receipt, ring=Ring.PARKING))
 
 
-def mllp_check(door: MllpDoor) -> str | None:
-    """Return why the HL7v2 door takes nobody; None if it does."""
-    probe = door.probe()
-    if probe.ready:
-        return None
-    full = probe.connections >= probe.connection_limit
-    return f"MLLP has its {probe.connection_limit} connections" if full else "MLLP does not listen"
-
-
 def worker_checks(worker: Worker) -> dict[str, Check]:
     """Return what must be so of a worker and of the store that it writes."""
 
@@ -264,13 +277,18 @@ def _pulse(worker: Worker, queue: EmbeddedQueue, door: MllpDoor) -> str | None:
     return f"MLLP {door.host}:{door.port}, {problem or 'at work'}"
 
 
-def _status(queue: EmbeddedQueue, door: MllpDoor) -> bytes:
+def _reload(doors: Sequence[MllpDoor | HttpDoor]) -> None:
+    for door in doors:
+        door.reload()
+
+
+def _status(queue: EmbeddedQueue, doors: Sequence[MllpDoor | HttpDoor]) -> bytes:
     return msgspec.json.encode(
         {
             "running": True,
             "pid": os.getpid(),
             "lanes": [msgspec.structs.asdict(lane) for lane in queue.depth()],
-            "doors": [msgspec.structs.asdict(door.probe())],
+            "doors": [msgspec.structs.asdict(door.probe()) for door in doors],
             "queue_problem": queue.problem(),
             "metrics": metrics.snapshot(),
         }

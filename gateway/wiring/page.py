@@ -21,7 +21,7 @@ _POLL_SECONDS: Final = 0.1
 #: How many may ask at once; one more is closed unread.
 _ASKING: Final = 16
 #: What is told of a process that lives and no longer does its work.
-_DEAD: Final = "a thread of it ended: its log tells why"
+DEAD: Final = "a thread of it ended: its log tells why"
 
 _Start = Callable[..., object]
 
@@ -90,7 +90,7 @@ class Page:
 
     def _live(self, _environ: dict[str, Any], start: _Start) -> Iterable[bytes]:
         status = self._pulse()
-        return _text(start, "200 OK", status) if status is not None else _text(start, "503 Service Unavailable", _DEAD)
+        return _text(start, "200 OK", status) if status is not None else _text(start, "503 Service Unavailable", DEAD)
 
     def _ready(self, _environ: dict[str, Any], start: _Start) -> Iterable[bytes]:
         shown = self._showing.look()

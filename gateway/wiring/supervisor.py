@@ -16,7 +16,7 @@ import msgspec
 
 from gateway.config.addresses import join_address
 from gateway.config.load import Loaded
-from gateway.config.settings import OFF
+from gateway.config.settings import OFF, Http, Mllp
 from gateway.telemetry import events
 from gateway.wiring.control import ControlServer, Request
 from gateway.wiring.data import DataDirectory
@@ -176,24 +176,16 @@ class Supervisor:
             OSError: the port is taken.
         """
         settings = self._loaded.settings
-        tls = tls_address(settings.mllp.tls_listen)
-        with (
-            self._directory.owned() as owner,
-            _port(settings.mllp.host, settings.mllp.port) as port,
-            _port(*tls) if tls is not None else contextlib.nullcontext() as tls_port,
-        ):
-            count = settings.processes.workers
+        with self._directory.owned() as owner, contextlib.ExitStack() as ports:
+            count, mllp, http = settings.processes.workers, settings.processes.doors, settings.processes.http
             workers = [self._worker(number, count) for number in range(1, count + 1)]
-            listen = OFF if tls is None or tls_port is None else join_address(tls[0], tls_port.number)
-            doors = [
-                self._door(count + number, settings.mllp.host, port.number, listen)
-                for number in range(1, settings.processes.doors + 1)
-            ]
+            doors = self._doors("mllp", settings.mllp, count + 1, mllp, ports)
+            doors += self._doors("http", settings.http, count + mllp + 1, http, ports)
             self._children = [*workers, *doors]
             async with self._showing() as page:
 
                 def say_ready() -> None:
-                    said = msgspec.json.decode(doors[0].ready, type=Ready)
+                    said = _said_by(doors[0], doors[-1])
                     ready(msgspec.structs.replace(said, pid=os.getpid(), metrics=page))
 
                 stopped_at = await self._serve(workers, doors, ControlServer(Path(owner.socket), self._answer), say_ready, stop)
@@ -249,7 +241,7 @@ class Supervisor:
     def reload(self) -> None:
         """Have every door look at the files of `[tls]` now (SIGHUP)."""
         for child in self._children:
-            if child.role == "mllp" and child.process is not None and child.is_running:
+            if child.role in {"mllp", "http"} and child.process is not None and child.is_running:
                 child.process.send_signal(signal.SIGHUP)
 
     def pulse(self) -> str | None:
@@ -269,9 +261,16 @@ class Supervisor:
     def _worker(self, number: int, count: int) -> _Child:
         return self._child(f"worker {number}", number, "--number", str(number), "--of", str(count))
 
-    def _door(self, number: int, host: str, port: int, tls_listen: str) -> _Child:
-        where = ("--mllp-host", host, "--mllp-port", str(port), "--mllp-tls-listen", tls_listen)
-        return self._child("mllp", number, *where, "--share-port")
+    def _doors(self, role: str, door: Mllp | Http, first: int, count: int, ports: contextlib.ExitStack) -> list[_Child]:
+        """Return the processes of a door, numbered from `first`, and keep its ports for them; none: it is not opened."""
+        if not count:
+            return []
+        port = ports.enter_context(_port(door.host, door.port))
+        listen, tls = OFF, tls_address(door.tls_listen)
+        if tls is not None:
+            listen = join_address(tls[0], ports.enter_context(_port(*tls)).number)
+        where = (f"--{role}-host", door.host, f"--{role}-port", str(port.number), f"--{role}-tls-listen", listen)
+        return [self._child(role, number, *where, "--share-port") for number in range(first, first + count)]
 
     def _answer(self, request: Request) -> bytes:
         if request.verb != "status":
@@ -306,6 +305,21 @@ async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> bool:
     except* (NotStarted, OSError) as failed:
         raise _first(failed) from None
     return True
+
+
+def _said_by(mllp: _Child, last: _Child) -> Ready:
+    """Return where a gateway listens, of what the first door said and the last, which is that of HTTP if there is one."""
+    said = msgspec.json.decode(mllp.ready, type=Ready)
+    if last.role != "http":
+        return said
+    http = msgspec.json.decode(last.ready, type=Ready)
+    return msgspec.structs.replace(
+        said,
+        http_host=http.http_host,
+        http_port=http.http_port,
+        http_tls_host=http.http_tls_host,
+        http_tls_port=http.http_tls_port,
+    )
 
 
 def _first(failed: BaseExceptionGroup[Any]) -> BaseException:

@@ -120,7 +120,7 @@ OTHERS = {
 
 @pytest.mark.parametrize(
     "row",
-    [row for row in SETTINGS if row.default is not None and not row.name.startswith("tls.")],
+    [row for row in SETTINGS if row.default not in {None, ()} and not row.name.startswith("tls.")],
     ids=lambda row: row.name,
 )
 def test_every_setting_has_its_variable(row, write, files) -> None:
@@ -131,6 +131,16 @@ def test_every_setting_has_its_variable(row, write, files) -> None:
     assert loaded.origins[row.name] is Origin.ENVIRONMENT
     assert row.help
     assert row.variable.startswith("DMP_GATEWAY_")
+
+
+def test_the_networks_of_monitors_have_their_variable(write) -> None:
+    variable = "DMP_GATEWAY_METRICS_NETWORKS"
+    loaded = load(write(BASE), {variable: "10.1.0.0/16, fd00::/8"}, {})
+    assert loaded.settings.metrics.networks == ("10.1.0.0/16", "fd00::/8")
+    assert loaded.origins["metrics.networks"] is Origin.ENVIRONMENT
+    assert faults(write(BASE), {variable: MARK}) == [
+        f"{variable}: not a network: an address, a slash, a length, and no bits set behind it"
+    ]
 
 
 def test_the_files_of_tls_and_a_list_have_their_variables(write, files) -> None:

@@ -25,7 +25,7 @@ from gateway.wiring.supervisor import NotStarted, Supervisor
 #: Stands in for this program: writes its number down, then does what its role says. `cat` ends with its standard input.
 _PROGRAM = """#!/bin/sh
 echo $$ >> {folder}/$3
-case $3 in worker) {worker} ;; *) {mllp} ;; esac
+case $3 in worker) {worker} ;; http) {http} ;; *) {mllp} ;; esac
 """
 _READY = Ready(pid=1, data="d", environment="test", sample=True, mllp_host="127.0.0.1", mllp_port=1)
 _GOOD = f"echo '{msgspec.json.encode(_READY).decode()}'; exec cat"
@@ -36,9 +36,9 @@ _MUTE = "exec cat"
 def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Supervisor]:
     """Return what makes a supervisor whose processes are shell scripts."""
 
-    def make(*, worker: str = _GOOD, mllp: str = _GOOD) -> Supervisor:
+    def make(*, worker: str = _GOOD, mllp: str = _GOOD, http: str = _GOOD) -> Supervisor:
         program = tmp_path / "program"
-        program.write_text(_PROGRAM.format(folder=tmp_path, worker=worker, mllp=mllp))
+        program.write_text(_PROGRAM.format(folder=tmp_path, worker=worker, mllp=mllp, http=http))
         program.chmod(0o700)
         monkeypatch.setattr(sys, "executable", str(program))
         return Supervisor(load(None, {}, {"mllp.port": 0, "http.port": 0}), None, DataDirectory(tmp_path / "data"))
@@ -53,7 +53,7 @@ def pids(folder: Path, role: str) -> list[int]:
 
 
 def alive(folder: Path) -> list[int]:
-    return [pid for role in ("worker", "mllp") for pid in pids(folder, role) if Path(f"/proc/{pid}/cmdline").exists()]
+    return [pid for role in ("worker", "mllp", "http") for pid in pids(folder, role) if Path(f"/proc/{pid}/cmdline").exists()]
 
 
 async def until(so: Callable[[], bool]) -> None:
@@ -162,6 +162,6 @@ def test_doctor_tells_its_processes(made: Any, tmp_path: Path) -> None:
 
     run(made(), then)
     found = {each["subject"]: (each["state"], each["text"]) for each in map(json.loads, said)}
-    assert found["gateway"] == ("ok", f"running, pid {os.getpid()}, 2 processes over a broker")
+    assert found["gateway"] == ("ok", f"running, pid {os.getpid()}, 3 processes over a broker")
     assert found["mllp"] == ("ok", f"pid {pids(tmp_path, 'mllp')[0]}")
     assert found["worker 1"] == ("note", f"pid {pids(tmp_path, 'worker')[1]}, was started again 1 time")
