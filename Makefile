@@ -20,7 +20,7 @@ PYTEST  := $(BIN)/python -m pytest $(if $(SEED),--randomly-seed=$(SEED))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo demo-real test sabotage test-unit proof lint format bench bench-store bench-pipeline schemas docs lock wheel clean
+.PHONY: help venv demo demo-real test sabotage test-unit proof lint audit format bench bench-store bench-pipeline schemas docs lock wheel clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -69,13 +69,16 @@ test-unit: $(VENV)/.dev ## the tests that open no door and need no corpus
 proof: $(VENV)/.dev ## what is promised, under faults: MINUTES=60 ONLY=part SEED=n
 	@$(BIN)/python -m tests.proof --minutes $(MINUTES) $(if $(ONLY),--only $(ONLY)) $(if $(SEED),--seed $(SEED))
 
-# All five are run, whatever the first ones say.
-lint: $(VENV)/.dev ## style, types, walls between rooms, declared dependencies
+# All six are run, whatever the first ones say.
+lint: $(VENV)/.dev ## style, types, walls between rooms, declared dependencies, audit
 	@failed=""; \
-	for check in "ruff check ." "ruff format --check ." "mypy" "lint-imports" "deptry ."; do \
+	for check in "ruff check ." "ruff format --check ." "mypy" "lint-imports" "deptry ." "python -m tests.audit"; do \
 	  $(BIN)/$$check || failed="$$failed [$$check]"; \
 	done; \
 	test -z "$$failed" || { echo "make lint: failed:$$failed" >&2; exit 1; }
+
+audit: $(VENV)/.dev ## security, without running it: bandit, secrets that were written down
+	@$(BIN)/python -m tests.audit
 
 format: $(VENV)/.dev ## let ruff put the code in order
 	@$(BIN)/ruff format .
