@@ -1,5 +1,6 @@
 """Configurations that a test writes: sources, their establishments, and caps."""
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -10,13 +11,25 @@ from gateway.model.source import Grant
 
 @dataclass(frozen=True, kw_only=True)
 class Admitted:
-    """A source: the names of MSH-3 and MSH-4 (first components), all grants, admitted on loopback."""
+    """A source: the names of MSH-3 and MSH-4 (first components), all grants, admitted on loopback by MLLP, over HTTP by a token."""
 
     id: str
     establishment: str
     application: str
     facility: str
     grants: tuple[str, ...] = tuple(grant.value for grant in Grant)
+    #: The bearer token itself; the file holds its hash.
+    token: str = ""
+    #: Of its system, and the contentTypeCode of what it sends alone.
+    oid: str = ""
+    content_type: str = ""
+
+    def lines(self) -> list[str]:
+        """Return what only some sources have."""
+        known = {"oid": self.oid, "content_type": self.content_type}
+        lines = [f"{key} = {_text(value)}" for key, value in known.items() if value]
+        digest = hashlib.sha256(self.token.encode()).hexdigest()
+        return [*lines, f"tokens = {_list([f'sha256:{digest}'])}"] if self.token else lines
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,10 +42,29 @@ class Facility:
     authorities: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-def write(path: Path, facilities: Iterable[Facility], sources: Iterable[Admitted], *, environment: str = "test") -> Path:
-    """Write a configuration that admits these sources from the loopback interface; return its path."""
+def write(
+    path: Path,
+    facilities: Iterable[Facility],
+    sources: Iterable[Admitted],
+    *,
+    environment: str = "test",
+    sections: Iterable[str] = (),
+) -> Path:
+    """
+    Write a configuration that admits these sources from the loopback interface by MLLP.
+
+    Args:
+        path: Of the file.
+        facilities: The establishments.
+        sources: The sources.
+        environment: `test` or `production`.
+        sections: Lines of further sections.
+
+    Returns:
+        The path.
+    """
     sources = list(sources)
-    lines = [f"environment = {_text(environment)}"]
+    lines = [f"environment = {_text(environment)}", *sections]
     for facility in facilities:
         lines += [
             "[[establishments]]",
@@ -51,6 +83,7 @@ def write(path: Path, facilities: Iterable[Facility], sources: Iterable[Admitted
             f"application = {_text(source.application)}",
             f"facility = {_text(source.facility)}",
             f"grants = {_list(source.grants)}",
+            *source.lines(),
         ]
     lines += [
         "[[connections]]",
