@@ -10,7 +10,7 @@ import msgspec
 
 from gateway.adapters.http.application import PEER, Application
 from gateway.adapters.http.caller import Trust
-from gateway.adapters.http.registry import Registry, Route
+from gateway.adapters.http.registry import Registry, Renderer, Route, Style
 from gateway.model.event import RecordEvent
 from gateway.model.outcome import DocumentOutcome, Outcome, Rejection
 from gateway.model.source import Connection, Directory, Peer
@@ -76,11 +76,18 @@ class Asked:
 class Site:
     """The application of some routes, asked from this machine for a source that the test names."""
 
-    def __init__(self, routes: Sequence[Route], directory: Directory, *, body_limit: int = 4 * 1024 * 1024) -> None:
+    def __init__(
+        self,
+        routes: Sequence[Route],
+        directory: Directory,
+        *,
+        body_limit: int = 4 * 1024 * 1024,
+        renderers: Mapping[Style, Renderer] | None = None,
+    ) -> None:
         networks = ("127.0.0.0/8",)
         every = Connection(door="http", networks=networks, sources=tuple(source.id for source in directory.sources))
         trust = Trust(door="http", directory=directory, connections=(every,))
-        self.application = Application(Registry(routes), trust, body_limit=body_limit)
+        self.application = Application(Registry(routes), trust, body_limit=body_limit, renderers=renderers)
         self._client = self.application.flask.test_client()
 
     def ask(
