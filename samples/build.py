@@ -11,12 +11,12 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
-from recipe import bad, cda, deposits, events, fhir, guide  # noqa: E402
+from recipe import bad, cda, deposits, events, fhir, fhir_statements, guide, postman  # noqa: E402
 from recipe.documents import DOCUMENTS  # noqa: E402
 from recipe.er7 import Sample  # noqa: E402
 
 #: Folders whose every file is written here: a file that nothing writes any more is a difference.
-FOLDERS = ("adt", "bad", "cda", "fhir", "mdm", "oru")
+FOLDERS = ("adt", "bad", "cda", "fhir", "mdm", "oru", "postman")
 
 
 def samples() -> list[Sample]:
@@ -36,11 +36,15 @@ def files() -> dict[str, bytes]:
     Returns:
         Bytes by path below `samples/`.
     """
-    messages, resources = samples(), fhir.samples()
-    return {
+    messages, resources = samples(), [*fhir.samples(), *fhir_statements.samples()]
+    contents = {
         **{sample.file: sample.content for sample in messages},
         **cda.files(DOCUMENTS),
         **{resource.file: resource.content for resource in resources},
+    }
+    return {
+        **contents,
+        postman.FILE: postman.collection(contents),
         "README.md": guide.readme(messages, DOCUMENTS, resources),
         "expected.json": guide.expected(messages),
     }
