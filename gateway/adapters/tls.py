@@ -20,11 +20,12 @@ from gateway.telemetry import metrics
 #: How often the files are looked at.
 LOOK_SECONDS: Final = 2.0
 
-#: TLS 1.2: ephemeral keys and authenticated encryption alone; TLS 1.3 has nothing else.
+#: TLS 1.2: ephemeral keys and authenticated encryption alone; TLS 1.3 has nothing else. The level: no key or signature of less
+#: than 112 bits, whatever the distribution decides.
 CIPHERS: Final = (
     "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"
     "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"
-    "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
+    "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305:@SECLEVEL=2"
 )
 
 

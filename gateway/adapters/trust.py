@@ -22,15 +22,33 @@ def admitted(connections: Sequence[Connection], door: str, peer: Peer) -> tuple[
         The sources of every row of this door that the address, the port and, where the row names some, the certificate fit,
         each once; none: it is not admitted.
     """
-    address = address_of(peer.address)
-    spellings = peer.certificate.spellings if peer.certificate else frozenset()
-    found = [
-        source
-        for row in connections
-        if row.door == door and row.port in {None, peer.port} and _fits(row, address, spellings)
-        for source in row.sources
-    ]
+    found = [source for row in connections if not why_not(row, door, peer) for source in row.sources]
     return tuple(dict.fromkeys(found))
+
+
+def why_not(row: Connection, door: str, peer: Peer) -> tuple[str, ...]:
+    """
+    Return in words why a row does not admit a connection; nothing: it does.
+
+    Args:
+        row: A row of the configuration.
+        door: The door that the connection came to.
+        peer: Who is at the other end.
+    """
+    found: list[str] = []
+    if row.door != door:
+        found.append(f"it is for the door {row.door}")
+    if row.port not in {None, peer.port}:
+        found.append(f"it is for the port {row.port}")
+    if row.networks and not within(address_of(peer.address), row.networks):
+        found.append("the address is in none of its networks")
+    if row.certificates and peer.certificate is None:
+        found.append("it needs a client certificate")
+    elif row.certificates and peer.certificate is not None and not peer.certificate.spellings & set(row.certificates):
+        found.append("the certificate is none of those that it names")
+    if not row.networks and not row.certificates:
+        found.append("it names neither networks nor certificates")
+    return tuple(found)
 
 
 def by_token(directory: Directory, token: str) -> Source | None:
@@ -81,11 +99,3 @@ def may_speak_plainly(peer: Peer, networks: Iterable[str]) -> bool:
     """
     address = address_of(peer.address)
     return peer.is_encrypted or address.is_loopback or within(address, networks)
-
-
-def _fits(row: Connection, address: Address, spellings: frozenset[str]) -> bool:
-    if row.certificates and not spellings.intersection(row.certificates):
-        return False
-    if not row.networks:
-        return bool(row.certificates)
-    return within(address, row.networks)

@@ -6,13 +6,15 @@ It holds no message back and sends none a second time: whether to send again is 
 
 import asyncio
 import enum
+import ssl
 from collections import deque
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Final, Self
 
 import msgspec
 
+from gateway.cli.mistrust import mistrust
 from gateway.cli.outgoing import END, START, Outgoing
 from gateway.cli.underline import header_cells
 from gateway.mappers.hl7v2.lines import lines_of
@@ -31,6 +33,8 @@ class Silence(enum.StrEnum):
     TIMEOUT = "timeout"
     CUT = "cut"
     UNREADABLE = "unreadable"
+    #: TLS: we do not take their certificate, or they do not take ours.
+    NOT_TRUSTED = "not_trusted"
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,7 +67,16 @@ class _Pending:
 class Client:
     """A connection to an MLLP receiver, opened when it is needed and again after it was lost."""
 
-    def __init__(self, host: str, port: int, *, wait: float, clock: Callable[[], float], in_turn: bool = True) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        *,
+        wait: float,
+        clock: Callable[[], float],
+        in_turn: bool = True,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         """
         Prepare; nothing is opened yet.
 
@@ -74,12 +87,16 @@ class Client:
             clock: Seconds that never go back.
             in_turn: The next message waits for the answer to the one before. Then a late answer must not be taken for that of the
                 next message, so that the connection is given up with the message; else late answers still find their place.
+            tls: What we trust and show; None: plain text.
         """
         self._host = host
         self._port = port
         self._wait = wait
         self._clock = clock
         self._in_turn = in_turn
+        self._tls = tls
+        #: Why TLS failed, in words; None: it did not.
+        self.mistrust: str | None = None
         self._pending: deque[_Pending] = deque()
         self._writer: asyncio.StreamWriter | None = None
         self._listening: asyncio.Task[None] | None = None
@@ -110,7 +127,7 @@ class Client:
         if self._half_closed:
             await self.close()
         if self._writer is None and not await self._open():
-            pending.settle(self._clock(), None, Silence.NOT_CONNECTED)
+            pending.settle(self._clock(), None, Silence.NOT_TRUSTED if self.mistrust else Silence.NOT_CONNECTED)
             return pending.reply
         writer = self._writer
         if writer is None:
@@ -123,7 +140,8 @@ class Client:
             await asyncio.wait_for(writer.drain(), self._wait)
             if not message.is_closed:
                 self._half_closed = True
-                writer.write_eof()
+                if writer.can_write_eof():
+                    writer.write_eof()
         except TimeoutError:
             pending.settle(self._clock(), None, Silence.TIMEOUT)
             self._lost(writer)
@@ -148,8 +166,11 @@ class Client:
         if self._listening is not None:
             await self.close()
         try:
-            opening = asyncio.open_connection(self._host, self._port)
+            opening = asyncio.open_connection(self._host, self._port, ssl=self._tls)
             reader, writer = await asyncio.wait_for(opening, min(self._wait, _CONNECT_SECONDS))
+        except ssl.SSLError as failure:
+            self.mistrust = mistrust(failure, self._host)
+            return False
         except OSError:  # a refusal, a name that is not known, and asyncio's TimeoutError are all this
             return False
         self._writer, self._half_closed = writer, False
@@ -158,7 +179,7 @@ class Client:
 
     async def _listen(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         held = bytearray()
-        with suppress(OSError):
+        with suppress(OSError), self._alerted():
             while chunk := await reader.read(_CHUNK):
                 held += chunk
                 while (end := held.find(END)) >= 0:
@@ -167,6 +188,14 @@ class Client:
                 if len(held) > LONGEST_ANSWER:
                     break
         self._lost(writer)
+
+    @contextmanager
+    def _alerted(self) -> Iterator[None]:
+        """Note why the other end ends TLS: with TLS 1.3 it looks at our certificate when we already write."""
+        try:
+            yield
+        except ssl.SSLError as failure:
+            self.mistrust = mistrust(failure, self._host)
 
     def _take(self, answer: bytes) -> None:
         """Give an answer to the oldest message that it can belong to."""
@@ -194,7 +223,7 @@ class Client:
             return
         self._writer = None
         while self._pending:
-            self._pending.popleft().settle(self._clock(), None, Silence.CUT)
+            self._pending.popleft().settle(self._clock(), None, Silence.NOT_TRUSTED if self.mistrust else Silence.CUT)
 
 
 def acknowledged(answer: bytes) -> tuple[str, str]:

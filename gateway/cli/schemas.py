@@ -17,6 +17,7 @@ from gateway.cli.parked import ParkedLine, ParkedPage
 from gateway.cli.queue_status import LaneLine
 from gateway.cli.record_import import ImportSummary
 from gateway.cli.send_answers import Sent
+from gateway.cli.sources import Checked, SourceLine
 from gateway.model.event import RecordEvent
 from gateway.model.outcome import Outcome, Rejection
 from gateway.queue.rabbitmq.setup import Line
@@ -48,6 +49,8 @@ SCHEMAS: Final = MappingProxyType(
         "record-import-fault": (Fault, "`record import --json`: a line for each thing that is wrong with a line of the file"),
         "record-tasks": (TaskLine, "`record tasks --json`: one line per task"),
         "record-misfiled": (MisfiledLine, "`record misfiled --json`: one line per document"),
+        "sources-list": (SourceLine, "`sources list --json`: one line per source"),
+        "sources-check": (Checked, "`sources check --json`"),
         "doctor": (Finding, "`doctor --json`: one line per finding"),
         "db": (DatabaseState, "`db migrate --json`"),
         "db-check": (CheckLine, "`db check --json`: one line per thing that must always be so"),

@@ -1,6 +1,7 @@
 """The verb `send`: hand messages to an MLLP receiver and say what it answers."""
 
 import asyncio
+import ssl
 import sys
 import time
 from collections import deque
@@ -12,6 +13,7 @@ import click
 import msgspec
 
 from gateway.cli import console
+from gateway.cli.mistrust import NoContext, context
 from gateway.cli.mllp_client import Client, Reply, Silence
 from gateway.cli.outgoing import NotSendable, Outgoing, read, with_charset, with_control_id
 from gateway.cli.send_answers import Sent, Tally, sent, words
@@ -45,6 +47,7 @@ goes on). Nothing is ever sent twice unless --repeat asks for it.
 Examples:
   dmp-gateway send --example oru                      a laboratory report, to the gateway on this machine
   dmp-gateway send report.hl7 --to 192.0.2.7:2575     a message of yours, to another receiver
+  dmp-gateway send --example oru --to sih.example:2576 --tls --ca ca.pem --cert sil.pem --key sil.key
   dmp-gateway send --keep-going bad/*.er7             see every refusal
   dmp-gateway send report.hl7 --one-frame             the file as one frame, even with two MSH in it
   dmp-gateway send --example mdm --charset 8859/15    as a sender that writes ISO 8859-15 would
@@ -62,6 +65,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     host: str
     port: int
+    #: What we trust and show; None: plain text.
+    tls: ssl.SSLContext | None = None
     messages: tuple[Outgoing, ...]
     repeat: int = 1
     #: Messages per second; None: as fast as they are answered.
@@ -89,7 +94,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 Report = Callable[[int, Outgoing, Reply], Sent]
 
 
-async def deliver(plan: Plan, clock: Callable[[], float], report: Report) -> int:
+async def deliver(plan: Plan, clock: Callable[[], float], report: Report) -> tuple[int, str | None]:
     """
     Send what the plan says.
 
@@ -99,12 +104,12 @@ async def deliver(plan: Plan, clock: Callable[[], float], report: Report) -> int
         report: Called once for each message sent, in the order of sending, with its repetition and its reply.
 
     Returns:
-        How many answers came that belong to no message.
+        How many answers came that belong to no message, and why TLS failed, if it did.
     """
     began, stopped = clock(), False
     flying: deque[tuple[int, Outgoing, asyncio.Future[Reply]]] = deque()
     in_turn = plan.in_turn
-    async with Client(plan.host, plan.port, wait=plan.wait, clock=clock, in_turn=in_turn) as client:
+    async with Client(plan.host, plan.port, wait=plan.wait, clock=clock, in_turn=in_turn, tls=plan.tls) as client:
         for number, (repetition, message) in enumerate(plan.walk()):
             if plan.rate is not None:
                 await asyncio.sleep(max(0.0, began + number / plan.rate - clock()))
@@ -120,7 +125,7 @@ async def deliver(plan: Plan, clock: Callable[[], float], report: Report) -> int
                 break
         while flying:
             await _reported(flying.popleft(), report, plan)
-        return client.strays
+        return client.strays, client.mistrust
 
 
 async def _reported(flown: tuple[int, Outgoing, asyncio.Future[Reply]], report: Report, plan: Plan) -> bool:
@@ -147,6 +152,9 @@ class _Address(click.ParamType[tuple[str, int]]):
         return host, int(port)
 
 
+_File: Final = click.Path(path_type=Path, dir_okay=False)
+
+
 @click.command(help=HELP, short_help="Send HL7v2 messages over MLLP and show the answers.")
 @click.argument("files", metavar="[FILE…]", nargs=-1, type=click.Path(path_type=str))
 @click.option(
@@ -158,6 +166,10 @@ class _Address(click.ParamType[tuple[str, int]]):
     "opposition. Can be given several times.",
 )
 @click.option("--to", "address", type=_Address(), default="127.0.0.1:2575", show_default=True, help="The receiver.")
+@click.option("--tls", "with_tls", is_flag=True, help="Speak TLS; the receiver's certificate must name the host in --to.")
+@click.option("--ca", type=_File, metavar="FILE", help="TLS: authorities (PEM) that we trust; without it, the machine's own.")
+@click.option("--cert", type=_File, metavar="FILE", help="TLS: our certificate (PEM), for a receiver that asks for one.")
+@click.option("--key", type=_File, metavar="FILE", help="TLS: its key (PEM); without it, in the file of --cert.")
 @click.option("--repeat", type=click.IntRange(min=1), default=1, show_default=True, metavar="N", help="Send everything N times.")
 @click.option(
     "--rate",
@@ -194,6 +206,10 @@ def send(
     files: tuple[str, ...],
     examples: tuple[str, ...],
     address: tuple[str, int],
+    with_tls: bool,
+    ca: Path | None,
+    cert: Path | None,
+    key: Path | None,
     repeat: int,
     rate: float | None,
     wait: float,
@@ -219,6 +235,7 @@ def send(
     plan = Plan(
         host=host,
         port=port,
+        tls=_context(ca, cert, key, asked=with_tls),
         messages=messages,
         repeat=repeat,
         rate=rate,
@@ -228,6 +245,19 @@ def send(
         run=base36(time.time_ns() // 1_000_000_000) if fresh_ids else "",
     )
     sys.exit(0 if _run(plan, as_json=as_json) else 1)
+
+
+def _context(ca: Path | None, cert: Path | None, key: Path | None, *, asked: bool) -> ssl.SSLContext | None:
+    if not asked:
+        if ca or cert or key:
+            console.usage("--ca, --cert and --key are for --tls.")
+        return None
+    if key and not cert:
+        console.usage("--key needs the certificate, too: --cert FILE")
+    try:
+        return context(ca, cert, key)
+    except NoContext as unusable:
+        console.usage(str(unusable))
 
 
 def gather(files: Sequence[str], examples: Sequence[str], *, one_frame: bool = False) -> tuple[Outgoing, ...]:
@@ -275,7 +305,7 @@ def _rewritable(messages: tuple[Outgoing, ...], option: str) -> tuple[Outgoing, 
 
 def _run(plan: Plan, *, as_json: bool) -> bool:
     """Send, report, sum up; return whether everything was accepted."""
-    tally, began, strays = Tally(), time.perf_counter(), 0
+    tally, began, strays, mistrust = Tally(), time.perf_counter(), 0, None
     shown = 0
     width = console.out.width if console.out.is_terminal else WIDEST
     with console.progress(plan.total if plan.total > _FEW else 0, "sending") as advance:
@@ -296,12 +326,14 @@ def _run(plan: Plan, *, as_json: bool) -> bool:
             return line
 
         try:
-            strays = asyncio.run(deliver(plan, time.perf_counter, report))
+            strays, mistrust = asyncio.run(deliver(plan, time.perf_counter, report))
         except KeyboardInterrupt:
             console.err("interrupted", style="yellow")
     if shown > _SHOWN:
         console.err(f"{shown - _SHOWN} more that were not accepted are only counted; --json shows every answer")
     _sum_up(plan, tally, time.perf_counter() - began, strays)
+    if tally.silent[Silence.NOT_TRUSTED] and mistrust is not None:
+        console.err(f"TLS with {plan.host}:{plan.port}: {mistrust}.", style="red")
     return tally.all_accepted and tally.sent == plan.total
 
 

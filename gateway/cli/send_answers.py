@@ -29,6 +29,7 @@ _AGAIN: Final = "it may have been taken or not; send it again, the gateway keeps
 
 SILENCES: Final = {
     Silence.NOT_CONNECTED: "no connection",
+    Silence.NOT_TRUSTED: "TLS failed",
     Silence.TIMEOUT: f"no answer in time: {_AGAIN}",
     Silence.CUT: f"the connection was closed before the answer: {_AGAIN}",
     Silence.UNREADABLE: "what came back is no acknowledgment",
