@@ -83,12 +83,13 @@ class Subjects:
             The identity of the deposit.
         """
         transport = self._transport([cda for _, cda in documents], at)
+        whose = gate.check(transport, documents, None, environment, self._findings)
         admitted = {known.key for known in transport.ins}
         for view in self._views:
             other = next((claim for claim in view.ins if claim.key not in admitted), None)
             if other is not None and admitted:
                 self._findings.add("PID_CDA_DIFFER", other.place, "sourcePatientInfo against subject")
-        return gate.check(transport, documents, None, environment, self._findings)
+        return whose
 
     def _transport(self, documents: Sequence[CdaReading], at: Place) -> gate.Transport:
         every = [*self._claims, *self._views]

@@ -32,6 +32,9 @@ _SUFFIX: Final = "_fhir"
 _EXTENSION: Final = "__ext"
 _LARGEST_INTEGER: Final = 2**31 - 1
 
+#: Errors of the library that say: this is of another type (a date that is none has the right type and a wrong value).
+_MISTYPED: Final = frozenset({"is_instance_of", "int_parsing", "decimal_parsing", "bool_parsing", "float_parsing"})
+
 #: Resources whose first model takes the time of an import: loaded before the first request comes.
 _WARM: Final = ("Bundle", "List", "DocumentReference", "Binary", "Parameters", "Patient", "Practitioner", "PractitionerRole",
                 "Organization", "Device", "Composition", "Consent", "Observation", "DiagnosticReport")  # fmt: skip
@@ -135,7 +138,7 @@ def _tell(error: ErrorDetails, root: str, findings: Findings) -> None:
         code, detail = "FHIR_REQUIRED", path.rpartition(".")[2]
     elif kind == "extra_forbidden":
         code, detail = "FHIR_STRUCTURE", "unknown element"
-    elif kind.endswith(("_type", "_parsing")) or kind in {"is_instance_of", "model_attributes_type"}:
+    elif kind.endswith("_type") or kind in _MISTYPED:
         code, detail = "FHIR_STRUCTURE", f"not of its type ({kind})"
     else:
         code, detail = "FHIR_VALUE", kind
