@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from gateway.mappers.common.findings import Findings
+from gateway.mappers.hl7v2.older import STATUS_CHANGED
 from gateway.mappers.hl7v2.tokens import Message, Segment
 from gateway.mappers.hl7v2.values import absent, value
 from gateway.model.place import Place
@@ -27,7 +28,9 @@ class _Voice:
     name: str
 
 
-def read(message: Message, message_type: str, documents: Sequence[Segment], findings: Findings) -> Act | None:
+def read(
+    message: Message, message_type: str, documents: Sequence[Segment], findings: Findings, *, older: bool = False
+) -> Act | None:
     """
     Read the act of a deposit.
 
@@ -37,6 +40,7 @@ def read(message: Message, message_type: str, documents: Sequence[Segment], find
         documents: The OBX that carry documents.
         findings: Takes SEGMENT_MISSING, FIELD_REQUIRED, VALUE_UNKNOWN and ACT_INCOHERENT (at the voice that stands alone; of
             two that differ, at the later one).
+        older: Whether the message follows an earlier version of the volet: ORC-1 = SC says nothing, and an MDM needs no ORC.
 
     Returns:
         The act, or None if nothing says it, or not in one voice.
@@ -44,9 +48,11 @@ def read(message: Message, message_type: str, documents: Sequence[Segment], find
     voices: list[_Voice] = []
     if message_type in TRIGGERS:
         voices.append(_Voice(TRIGGERS[message_type], message.header.place(9, 1, 2), "MSH-9.2"))
-    if not message.all("ORC"):
+    if not message.all("ORC") and not (older and voices):
         findings.add("SEGMENT_MISSING", absent("ORC"), "ORC")
     for orc in message.all("ORC"):
+        if older and value(orc, 1) == STATUS_CHANGED:
+            continue
         voices += _voice(orc, 1, ORDERS, findings)
     for obx in documents:
         voices += _voice(obx, 11, STATUSES, findings)

@@ -20,7 +20,7 @@ from gateway.mappers.common.authorities import canonical
 from gateway.mappers.common.findings import Findings
 from gateway.mappers.common.flags import FlagsReading
 from gateway.mappers.hl7v2 import act as acts
-from gateway.mappers.hl7v2 import documents, flags, patient, people, relation
+from gateway.mappers.hl7v2 import documents, flags, older, patient, people, relation
 from gateway.mappers.hl7v2.documents import DocumentReading
 from gateway.mappers.hl7v2.patient import PidReading
 from gateway.mappers.hl7v2.reading import Reading, Received, ignored, rejected
@@ -64,6 +64,11 @@ class _Message:
         return tuple(dict.fromkeys(found or ([number] if number else [])))
 
     @property
+    def is_older(self) -> bool:
+        """Whether the message follows an earlier version of the volet."""
+        return older.version(self.received.header) is not None
+
+    @property
     def _shown(self) -> str | None:
         return None if self.pid is None else self.pid.shown
 
@@ -93,8 +98,9 @@ def read(received: Received) -> Reading:
     if header.type_code == "ORU" and unflagged and not carrying and not written:
         return _plain(of)
     _structure(of, carrying, _others(unflagged, carrying))
-    act = acts.read(message, header.message_type, carrying, findings)
+    act = acts.read(message, header.message_type, carrying, findings, older=of.is_older)
     flagged = flags.read(message, written, act, findings)
+    older.warn(message, header, written, findings)
     most = documents.MOST[header.type_code]
     read_documents = [documents.read(message, obx, index, findings) for index, obx in enumerate(carrying[:most])]
     read_documents = _relations(of, act, read_documents)
@@ -157,8 +163,8 @@ def _relations(of: _Message, act: Act | None, read_documents: Sequence[DocumentR
             of.findings.add("CARDINALITY", one.obx.place(5), "two documents with one id", document=one.index)
         seen.add(entry.unique_id)
         if of.txa is not None:
-            relation.check_number(of.txa, entry, of.findings)
-        parents = () if act is None else relation.replaced(one, entry, act, of.txa, of.findings)
+            relation.check_number(of.txa, entry, of.findings, older=of.is_older)
+        parents = () if act is None else relation.replaced(one, entry, act, of.txa, of.findings, older=of.is_older)
         related.append(replace(one, replaces=parents))
         _types(of, one, entry)
     return related

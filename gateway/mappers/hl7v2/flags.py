@@ -30,7 +30,8 @@ REQUIRED: Final = (
 #: Written optional and 1..1 at once: N where they are absent.
 DEFAULTED: Final = ("ACK_RECEPTION", "ACK_LECTURE_MSS")
 #: Of secure mail and of earlier versions: known, and of no concern to the record.
-IGNORED: Final = frozenset({"CORPSMAIL_PS", "CORPSMAIL_PATIENT", "COMP_LOT"})
+COMPOSITION: Final = "COMP_LOT"
+IGNORED: Final = frozenset({"CORPSMAIL_PS", "CORPSMAIL_PATIENT", COMPOSITION})
 
 #: Tells whether the message concerns the record at all.
 DESTINATION: Final = "DESTDMP"

@@ -6,6 +6,7 @@ Source: ANS Trans. CDA en HL7v2 2.1, TXA-12, TXA-13; CI-SIS, relatedDocument.
 
 from gateway.mappers.common.findings import Findings
 from gateway.mappers.hl7v2.documents import DocumentReading
+from gateway.mappers.hl7v2.older import same_number
 from gateway.mappers.hl7v2.tokens import Segment
 from gateway.mappers.hl7v2.values import value
 from gateway.model.document import DocumentEntry
@@ -25,14 +26,16 @@ def document_number(txa: Segment | None, field: int) -> str | None:
     return first if universal is None else f"{universal}^{first}"
 
 
-def check_number(txa: Segment, entry: DocumentEntry, findings: Findings) -> None:
-    """Compare TXA-12 with the id of the CDA: DOCUMENT_ID_DIFFERS."""
+def check_number(txa: Segment, entry: DocumentEntry, findings: Findings, *, older: bool = False) -> None:
+    """Compare TXA-12 with the id of the CDA: DOCUMENT_ID_DIFFERS; `older` as in `replaced`."""
     number = document_number(txa, 12)
-    if number is not None and number != entry.unique_id:
+    if number is not None and number != entry.unique_id and not (older and same_number(number, entry.unique_id)):
         findings.add("DOCUMENT_ID_DIFFERS", txa.place(12), document=0)
 
 
-def replaced(one: DocumentReading, entry: DocumentEntry, act: Act, txa: Segment | None, findings: Findings) -> tuple[str, ...]:
+def replaced(
+    one: DocumentReading, entry: DocumentEntry, act: Act, txa: Segment | None, findings: Findings, *, older: bool = False
+) -> tuple[str, ...]:
     """
     Return the uniqueIds that a document replaces.
 
@@ -43,6 +46,7 @@ def replaced(one: DocumentReading, entry: DocumentEntry, act: Act, txa: Segment 
             last version as it was, so its relatedDocument says nothing.
         txa: TXA of an MDM, None for an ORU.
         findings: Takes RELATION_DIFFERS, FIELD_REQUIRED, and CDA_UNUSUAL as a warning.
+        older: Whether the message follows an earlier version of the volet: its numbers are root and extension in one.
 
     Returns:
         The parents; empty unless it is a replacement, and for one that is found by its setId.
@@ -54,10 +58,10 @@ def replaced(one: DocumentReading, entry: DocumentEntry, act: Act, txa: Segment 
             place = entry.places.get("replaces[0]") or _carrier(one)
             findings.add("RELATION_DIFFERS", place, "relatedDocument in a new document", document=one.index)
         return ()
-    return _by_oru(one, entry, findings) if txa is None else _by_mdm(one, entry, txa, findings)
+    return _by_oru(one, entry, findings) if txa is None else _by_mdm(one, entry, txa, findings, older=older)
 
 
-def _by_mdm(one: DocumentReading, entry: DocumentEntry, txa: Segment, findings: Findings) -> tuple[str, ...]:
+def _by_mdm(one: DocumentReading, entry: DocumentEntry, txa: Segment, findings: Findings, *, older: bool) -> tuple[str, ...]:
     parent = document_number(txa, 13)
     if parent is None:
         if entry.replaces:
@@ -68,7 +72,7 @@ def _by_mdm(one: DocumentReading, entry: DocumentEntry, txa: Segment, findings: 
     if not entry.replaces:
         findings.warn("CDA_UNUSUAL", _carrier(one), "no relatedDocument: TXA-13 was taken", document=one.index)
         return (parent,)
-    if parent not in entry.replaces:
+    if parent not in entry.replaces and not (older and any(same_number(parent, known) for known in entry.replaces)):
         findings.add("RELATION_DIFFERS", txa.place(13), document=one.index)
     return entry.replaces
 
