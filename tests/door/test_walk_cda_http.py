@@ -8,14 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from recipe.cda import render
 
 from gateway.model.source import Grant
 from tests.harness import posting
 from tests.harness.breach import Breach
 from tests.harness.canaries import Canaries
 from tests.harness.config import Admitted, Facility, write
-from tests.harness.day import AUBIER, VALMONT, Document, Patient, biology, letter, oru, says, someone, stamp
+from tests.harness.day import AUBIER, VALMONT, Document, Patient, biology, letter, oru, render, says, someone, stamp
 from tests.harness.door import Door, stored_documents
 from tests.harness.posting import Answer
 

@@ -5,12 +5,11 @@ from collections.abc import Iterator
 
 import msgspec
 import pytest
-from recipe.cda import render
 
 from gateway.store.views import DepositPage
 from tests.harness import posting
 from tests.harness.config import Admitted, Facility, write
-from tests.harness.day import AUBIER, VALMONT, biology, oru, someone
+from tests.harness.day import AUBIER, VALMONT, biology, oru, render, someone
 from tests.harness.door import Door
 from tests.harness.posting import Answer
 

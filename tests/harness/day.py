@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "samples"))
 
 from recipe import deposits
 from recipe.adt import adt
-from recipe.cda import Document
+from recipe.cda import Document, render
 from recipe.people import ADELE, AUBIER, PATIENTS, VALMONT, Establishment, Patient
 from recipe.segments import DPI_A, GAM_A, GAM_V, RIS_V, SIL_V, Source, ins_cx, local_cx
 
@@ -193,6 +193,7 @@ __all__ = [
     "opened",
     "oru",
     "radiology",
+    "render",
     "says",
     "someone",
     "stamp",
