@@ -5,10 +5,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-_SAMPLES = Path(__file__).resolve().parents[2] / "samples"
-sys.path.insert(0, str(_SAMPLES))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "samples"))
 
 from recipe.postman import FILE, PATIENT, REQUESTS, Request
+
+_SAMPLES = Path(__file__).resolve().parents[2] / "samples"
 
 
 def committed() -> dict[str, Any]:
