@@ -11,7 +11,7 @@ from gateway.model.source import Grant
 
 @dataclass(frozen=True, kw_only=True)
 class Admitted:
-    """A source: the names of MSH-3 and MSH-4 (first components), all grants, admitted on loopback; over HTTP by a token."""
+    """A source: MSH-3 and MSH-4 (first components), all grants, admitted on loopback; with a token, over HTTP by it alone."""
 
     id: str
     establishment: str
@@ -85,13 +85,15 @@ def write(
             f"grants = {_list(source.grants)}",
             *source.lines(),
         ]
-    for door in ("mllp", "http"):
-        lines += [
-            "[[connections]]",
-            f"door = {_text(door)}",
-            'networks = ["127.0.0.0/8", "::1/128"]',
-            f"sources = {_list(source.id for source in sources)}",
-        ]
+    by_address = {"mllp": sources, "http": [source for source in sources if not source.token]}
+    for door, admitted in by_address.items():
+        if admitted:
+            lines += [
+                "[[connections]]",
+                f"door = {_text(door)}",
+                'networks = ["127.0.0.0/8", "::1/128"]',
+                f"sources = {_list(source.id for source in admitted)}",
+            ]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
 
