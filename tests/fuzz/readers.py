@@ -4,6 +4,8 @@ The readers of what comes from outside, each with what it may do with any bytes:
 A reader that raises anything else, or whose result does not keep its promises, raises here.
 """
 
+import gzip
+import json
 import random
 import shutil
 import tempfile
@@ -14,10 +16,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from gateway.adapters.http import body, multipart
+from gateway.adapters.http.call import MediaType, Refused
 from gateway.adapters.mllp.frame import FrameReader
 from gateway.config.load import load, samples_directory
+from gateway.mappers.cda import declared
 from gateway.mappers.cda import read as cda
-from gateway.mappers.hl7v2 import ack, read
+from gateway.mappers.common.findings import Findings
+from gateway.mappers.fhir import consent, document_bundle, outcome, provide, response, simplified
+from gateway.mappers.fhir import json as fhir_json
+from gateway.mappers.hl7v2 import ack, batch, read
 from gateway.mappers.hl7v2.header import digest, read_header, salvage
 from gateway.mappers.hl7v2.tokens import Message
 from gateway.model.problem import Answer, Problem, Unreadable
@@ -33,7 +41,11 @@ _AT: Final = datetime(2026, 1, 1, tzinfo=UTC)
 _LANE: Final = "deposits.3"
 _RECEIPT: Final = "R-1"
 
-NAMES: Final = ("frame", "tokens", "er7", "cda", "wire", "seal", "request")
+NAMES: Final = (
+    *("frame", "tokens", "er7", "batch", "cda", "declared", "json", "fhir", "multipart", "gzip"),
+    *("wire", "seal", "request"),
+)
+_BOUNDARY: Final = "b"
 
 
 @dataclass(frozen=True)
@@ -59,6 +71,7 @@ class Readers:
         folder = samples_directory()
         self.messages = [path.read_bytes().replace(b"\n", b"\r") for path in sorted(folder.glob("*/*.er7"))]
         self.documents = [path.read_bytes() for path in sorted((folder / "cda").iterdir())]
+        self.resources = [path.read_bytes() for path in sorted((folder / "fhir").glob("*.json"))]
         self.directory = load(None, {}, {}).settings.directory
         self.written = [wire.encode(each) for each in map(self._deposit, self.messages) if each is not None]
         self._keys = self._made_keys()
@@ -69,7 +82,13 @@ class Readers:
             "frame": Reader([framed[:1024], b"\x0bMSH|^~\\&|\x1c\r\x0bMSH\x1c\x0b", b"\r\n\x0b\x1c\r"], self.frame, 1024),
             "tokens": Reader(heads, self.tokens, 4096),
             "er7": Reader(self.messages, self.er7, 64 * 1024, wounds=True),
+            "batch": Reader(self._batches(), self.batch, 16 * 1024, wounds=True),
             "cda": Reader(self.documents, self.cda, 64 * 1024, wounds=True),
+            "declared": Reader(self._declared(), self.declared, 4096),
+            "json": Reader(self.resources, self.json, 32 * 1024, wounds=True),
+            "fhir": Reader(self.resources, self.fhir, 64 * 1024, wounds=True),
+            "multipart": Reader(self._forms(), self.multipart, 4096),
+            "gzip": Reader([gzip.compress(b"x" * 500, mtime=0), gzip.compress(b"", mtime=0) * 3], self.gzip, 4096),
             "wire": Reader(self.written, self.wire, 32 * 1024),
             "seal": Reader(sealed, self.sealed, 32 * 1024),
             "request": Reader(self._requests(), self.request, 16 * 1024),
@@ -118,6 +137,26 @@ class Readers:
             elif hasattr(reading.content, "verdict"):
                 made.append(request.encode(request.Report(reception=_reception(), rejection=reading.content)))
         return made
+
+    def _batches(self) -> list[bytes]:
+        two = b"".join(message if message.endswith(b"\r") else message + b"\r" for message in self.messages[:2])
+        head = b"|^~\\&|SIL-V|CHU-VALMONT|||20260101||||7\r"
+        return [
+            two,
+            b"BHS" + head + two + b"BTS|2\r",
+            b"FHS" + head + b"BHS" + head + two + b"BTS|2\rFTS|1\r",
+            b"FHS" + head + b"FTS|0",
+        ]
+
+    @staticmethod
+    def _declared() -> list[bytes]:
+        whole = {"act": "add", "sender": {"organization": "1990000018", "organization_name": "CHU"}, "flags": ["MASQUE_PS"]}
+        return [json.dumps(whole).encode(), b'{"act":"replace"}', b"{}"]
+
+    @staticmethod
+    def _forms() -> list[bytes]:
+        part = b'--b\r\nContent-Disposition: form-data; name="%s"\r\nContent-Type: text/xml\r\n\r\n<a/>\r\n'
+        return [part % b"document" + part % b"submission" + b"--b--\r\n", b"--b--", b"--b\r\n\r\n--b--"]
 
     @staticmethod
     def frame(data: bytes) -> None:
@@ -175,6 +214,93 @@ class Readers:
         names = [line[:3] for line in answer.split(b"\r")]
         assert names == [b"MSH", b"MSA", *[b"ERR"] * len(told.errors), b""]
         assert not {0x0B, 0x1C, 0x0A}.intersection(answer)
+
+    @staticmethod
+    def batch(data: bytes) -> None:
+        """Several messages are cut, each a piece of the payload, or refused; the answer holds one for each and nothing else."""
+        batch.salvaged(data)
+        try:
+            bundle = batch.cut(data)
+        except Unreadable as refused:
+            _explained(refused)
+            return
+        if bundle is None:
+            return
+        assert all(message in data for message in bundle.messages)
+        assert sum(map(len, bundle.messages)) <= len(data)
+        answers = [
+            [ack.render(salvage(message), Answer.AA, (), control_id="1", at=_AT) for message in group.messages]
+            for group in bundle.groups
+        ]
+        answer = batch.render(bundle, answers, control_id="2", at=_AT) or b""
+        names = [line[:3] for line in answer.split(b"\r") if line]
+        assert names.count(b"MSH") == names.count(b"MSA") == len(bundle.messages)
+        assert set(names) <= {b"FHS", b"BHS", b"MSH", b"MSA", b"BTS", b"FTS"}
+        assert not {0x0B, 0x1C, 0x0A}.intersection(answer)
+
+    @staticmethod
+    def declared(data: bytes) -> None:
+        """What is declared beside a CDA is a fact of the table, or a problem."""
+        findings = Findings()
+        declared.read({"dmp-act": data[:40].decode("latin-1")}, data, findings)
+
+    @staticmethod
+    def json(data: bytes) -> None:
+        """A body is a tree, or refused with its places."""
+        try:
+            loaded = fhir_json.load(data)
+        except Unreadable as refused:
+            _explained(refused)
+            return
+        assert isinstance(loaded.tree, dict)
+        assert len(loaded.problems) <= 100
+
+    def fhir(self, data: bytes) -> None:
+        """A resource is a submission, an event or a rejection, which can be told as an OperationOutcome."""
+        try:
+            loaded = fhir_json.load(data)
+        except Unreadable as refused:
+            problems = refused.problems
+        else:
+            kind = loaded.tree.get("resourceType"), loaded.tree.get("type")
+            reader = {
+                ("Bundle", "document"): document_bundle.read,
+                ("DocumentReference", None): simplified.read,
+                ("Consent", None): consent.read,
+            }.get(kind if isinstance(kind[1], str | None) and isinstance(kind[0], str | None) else (None, None), provide.read)
+            for source in self.directory.sources[:2]:
+                try:
+                    found = reader(loaded, source, self.directory, "test")
+                except Unreadable as refused:
+                    problems = refused.problems
+                    _explained(refused)
+                    continue
+                problems = found.problems
+                if isinstance(found.content, Submission):
+                    deposit = Deposit(reception=_reception(), submission=found.content, parts=found.parts)
+                    assert wire.decode(wire.encode(deposit)) == deposit
+        told = json.loads(response.encoded(outcome.outcome(problems)))
+        assert told["resourceType"] == "OperationOutcome"
+
+    @staticmethod
+    def multipart(data: bytes) -> None:
+        """The parts of a form are pieces of its body, or it is refused."""
+        try:
+            found = multipart.parts(data, MediaType(name="multipart/form-data", parameters={"boundary": _BOUNDARY}))
+        except Refused:
+            return
+        assert all(part.content in data for part in found.values())
+        for part in found.values():
+            _ = part.media_type
+
+    @staticmethod
+    def gzip(data: bytes) -> None:
+        """What is packed is unpacked up to the limit, or refused."""
+        try:
+            found = body.unpack(data, "gzip", 100_000)
+        except Refused:
+            return
+        assert len(found) <= 100_000
 
     @staticmethod
     def cda(data: bytes) -> None:

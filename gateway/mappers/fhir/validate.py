@@ -79,7 +79,7 @@ def validate(loaded: Loaded, findings: Findings) -> Node | None:
         for error in wrong.errors(include_url=False, include_context=False, include_input=False):
             _tell(error, root.path, findings)
         return None
-    except (KeyError, RecursionError, OverflowError, ValueError, TypeError):  # what the library does not expect
+    except (KeyError, RecursionError, OverflowError, ValueError, TypeError, AttributeError):  # what the library does not expect
         findings.add("FHIR_STRUCTURE", root.place(), "not R4")
         return None
     _Strict(findings).object(tree, model, root.path)
@@ -120,7 +120,14 @@ def _shape(root: Node, findings: Findings) -> None:
         for key in node.value:
             if "__" in key or key.endswith(_SUFFIX) or key in _FOREIGN:
                 findings.add("FHIR_STRUCTURE", node.place(key), "unknown element")
+            elif key.startswith("_") and not _beside(node.value[key]):
+                findings.add("FHIR_STRUCTURE", node.place(key), "extensions stand here, in an object")
         stack += [(child, key in _HOLDERS) for key, child in node.children()]
+
+
+def _beside(value: object) -> bool:
+    """Tell whether this may stand beside a primitive element: an object, or an array of them and of null."""
+    return isinstance(value, dict) or (isinstance(value, list) and all(each is None or isinstance(each, dict) for each in value))
 
 
 def _tell(error: ErrorDetails, root: str, findings: Findings) -> None:
