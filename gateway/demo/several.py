@@ -64,7 +64,7 @@ class SeveralProcesses(GatewayProcess):
     def killed(self) -> str:
         """What `kill` ends, in words: how many doors and workers."""
         roles = [child.role for child in self._children()]
-        doors = roles.count("mllp")
+        doors = roles.count("mllp") + roles.count("http")
         workers = len(roles) - doors
         return f"kill -9 of {doors} door{'s' * (doors > 1)} and {workers} worker{'s' * (workers > 1)}"
 

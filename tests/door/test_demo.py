@@ -45,7 +45,7 @@ def test_what_is_answered_survives_a_kill_of_the_door_and_both_workers(
     assert lines[4].split()[1:5] == ["operator", "record", "opened", "command"]
     assert lines[5].split()[1:8] == ["sil-valmont", "report", "of", "the", "laboratory", "AA", "stored"]
     counted = re.fullmatch(
-        r"kill -9 of 1 door and 2 workers after (\d+) of 60 answers, started again, the others sent again: "
+        r"kill -9 of 2 doors and 2 workers after (\d+) of 60 answers, started again, the others sent again: "
         r"60 of 60 answered AA, 60 of 60 in the record once",
         lines[6].strip(),
     )

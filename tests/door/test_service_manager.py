@@ -41,7 +41,7 @@ def test_doors_and_workers_speak_for_themselves_and_never_for_their_supervisor(t
             assert begun[-1] == f"READY=1\nSTATUS=MLLP 127.0.0.1:{door.process.port}, test"
             # One voice: a process of its own would have said READY of a worker first, and its WATCHDOG.
             assert [line for line in begun[:-1] if not re.fullmatch(r"WATCHDOG=1\nSTATUS=\d of \d processes run", line)] == []
-            for verb in (("mllp", "--mllp-port", "0"), ("worker", "--number", "2", "--of", "2")):
+            for verb in (("mllp", "--mllp-port", "0"), ("http", "--http-port", "0"), ("worker", "--number", "2", "--of", "2")):
                 _alone(door, tmp_path / verb[0], verb)
         assert manager.until("STOPPING=1")[-1] == STOPPING
         # It lives until its last process has drained, and says so; that it stops it has said.
@@ -58,7 +58,7 @@ def _alone(door: BrokerDoor, address: Path, verb: tuple[str, ...]) -> None:
         )  # fmt: skip
         try:
             ready = manager.until("READY=1")[-1].removeprefix("READY=1\nSTATUS=")
-            assert ready == "worker 2 of 2" if verb[0] == "worker" else ready.startswith("MLLP 127.0.0.1:")
+            assert ready == "worker 2 of 2" if verb[0] == "worker" else ready.startswith(f"{verb[0].upper()} 127.0.0.1:")
             (at_work,) = manager.read(1)
             assert at_work.startswith("WATCHDOG=1\nSTATUS=") and at_work.endswith("at work")
             assert manager.read(2) == ["WATCHDOG=1"] * 2

@@ -69,7 +69,7 @@ def test_one_process_shows_what_it_received_answered_stored_and_refused(tmp_path
             ("statements_total", {"kind": "feeding_opposes"}, 1),
             ("apply_batch_submissions_sum", {}, 3),
             ("lane_messages", {}, 0),
-            ("ready", {}, 4),
+            ("ready", {}, 5),
         ):
             assert value(found.text, f"dmpgw_{name}", **labels) == expected, name
         assert time.time() - value(found.text, "dmpgw_source_last_message_timestamp_seconds", source="gam-valmont") < 3600
@@ -141,10 +141,10 @@ def counts_all(door: BrokerDoor) -> None:
 
 
 def says_that_it_lost_its_broker(door: BrokerDoor) -> None:
-    until(lambda: len(lines(door, "queue.recovered")) == 3, "doors and worker are back")
+    until(lambda: len(lines(door, "queue.recovered")) == 4, "doors and worker are back")
     for event in ("queue.problem", "queue.recovered"):
         said = lines(door, event)
-        assert sorted(each["role"] for each in said) == ["door", "door", "worker 1"], said
+        assert sorted(each["role"] for each in said) == ["door", "door", "door", "worker 1"], said
     assert {each["reason"] for each in lines(door, "queue.problem")} == {"lost"}
     assert all(0 < each["seconds"] < _SECONDS for each in lines(door, "queue.recovered"))
     assert lines(door, "library.warned") == [], "the library's own words are for debugging"
