@@ -252,6 +252,7 @@ def _read(*names: str) -> Iterator[None]:
 _SAID: Final = {
     "KEY_VALUES_MISMATCH": "the key is not the certificate's",
     "KEY_TYPE_MISMATCH": "the key is not the certificate's",
+    "NO_CERTIFICATE_ASSIGNED": "the key is not the certificate's",
     "EE_KEY_TOO_SMALL": "the key of the certificate is too short",
     "CA_MD_TOO_WEAK": "the certificate is signed with a hash that is broken",
     "NO_START_LINE": "not PEM",

@@ -324,7 +324,7 @@ def why(error: ssl.SSLError) -> str:
     """Return in a word why a handshake failed."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return _CERTIFICATE.get(error.verify_code, "certificate_invalid")
-    reason = error.reason or ""
+    reason = getattr(error, "reason", None) or ""
     if "ALERT" in reason:  # the other end does not take ours
         return "refused_by_peer"
     return _REASONS.get(reason, "handshake_failed")

@@ -49,7 +49,7 @@ def mistrust(failure: ssl.SSLError, host: str) -> str:
     """
     if isinstance(failure, ssl.SSLCertVerificationError):
         return _THEIRS.get(failure.verify_code, f"its certificate cannot be taken: {failure.verify_message}").format(host=host)
-    reason = failure.reason or ""
+    reason = getattr(failure, "reason", None) or ""
     return next((words for word, words in _OURS if word in reason), f"TLS failed: {reason or type(failure).__name__}")
 
 

@@ -321,7 +321,7 @@ def test_a_revoked_certificate_does_not_come_in_and_an_old_list_lets_nobody_in(p
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1])
 def test_old_versions_of_tls_are_refused(version: ssl.TLSVersion, pki: Pki, folder: Path, log) -> None:
-    with pytest.warns(DeprecationWarning):
+    with pytest.warns(DeprecationWarning, match="TLSv1"):
         old = client(pki, pki.client, folder, version=version)
 
     async def scenario() -> None:
