@@ -31,6 +31,8 @@ PAGES_IN_MARKDOWN = sorted(
 TABLE = ROOT / "gateway" / "model" / "problems.py"
 #: A number of a decision or rule; P1 to P20 without a hyphen, and never as a part of another name.
 CITED = re.compile(r"(?<![\w^/.-])(?:[DO]-[1-9]\d?|R-\d\d|P[1-9]\d?)(?![\w-])")
+#: What begins like a path and is a media type, or a place in a request.
+MEDIA = {"text", "application", "multipart", "submission"}
 #: P7 is the number of nothing; those of other lists look like a P-number and are none.
 LISTED = {
     "D": [f"D-{number}" for number in range(1, 27)],
@@ -110,7 +112,10 @@ def test_every_file_that_the_docs_name_exists() -> None:
     for page in PAGES_IN_MARKDOWN:
         for name in re.findall(r"`([A-Za-z_.][\w.]*/(?:[\w.]+/)*[\w.]*)`", page.read_text(encoding="utf-8")):
             # What a running gateway makes, and places of the operator's.
-            if name.split("/")[0] in {"dmp-data", "answers", "keys", "hands", "flow", "parking", "DATA", "dist", "proof-ledger"}:
+            if (
+                name.split("/")[0]
+                in {"dmp-data", "answers", "keys", "hands", "flow", "parking", "DATA", "dist", "proof-ledger"} | MEDIA
+            ):
                 continue
             if not any((base / name).exists() for base in (ROOT, ROOT / "gateway", page.parent)):
                 missing.append(f"{page.relative_to(ROOT)}: {name}")
@@ -158,7 +163,9 @@ def mentions(path: Path) -> set[str]:
 
 @pytest.fixture(scope="module")
 def sources() -> list[Path]:
-    return [path for path in (ROOT / "gateway").rglob("*.py") if path != TABLE and path.name not in {"reference.py", "texts_fr.py"}]
+    return [
+        path for path in (ROOT / "gateway").rglob("*.py") if path != TABLE and path.name not in {"reference.py", "texts_fr.py"}
+    ]
 
 
 def test_every_code_is_given_somewhere_or_reserved(sources: list[Path]) -> None:
