@@ -20,7 +20,7 @@ from gateway.mappers.common.carrier import Carried, Decoded
 from gateway.mappers.common.findings import Findings
 from gateway.mappers.common.flags import FlagsReading
 from gateway.mappers.common.reading import Read, rejected
-from gateway.mappers.fhir import content, labels, relation
+from gateway.mappers.fhir import content, document_bundle, labels, relation
 from gateway.mappers.fhir.content import Held
 from gateway.mappers.fhir.json import Loaded
 from gateway.mappers.fhir.people import People
@@ -53,6 +53,7 @@ class Item:
         targets: What relatesTo says that it replaces.
         replaces: uniqueIds of the documents that it replaces, as relatesTo and CDA say together.
         levels: Confidentiality that securityLabel gives (N, R, V).
+        bundle: The document itself, where it is a FHIR document.
     """
 
     index: int
@@ -62,6 +63,7 @@ class Item:
     targets: list[Target] = field(default_factory=list)
     replaces: tuple[str, ...] = ()
     levels: tuple[Code, ...] = ()
+    bundle: Node | None = None
 
     @property
     def attachment(self) -> Node | None:
@@ -165,9 +167,23 @@ class Request:
         attachment = item.attachment
         if attachment is None or item.held is None:
             return
-        item.cda = content.read(attachment, item.held, item.index, self.findings)
+        if item.bundle is None:
+            item.cda = content.read(attachment, item.held, item.index, self.findings)
+        else:
+            item.cda = self._published(item, item.bundle, item.held)
         if item.cda is not None:
             self._compare(item, item.cda.entry)
+
+    def _published(self, item: Item, bundle: Node, held: Held) -> CdaReading | None:
+        """Read a FHIR document (MHD, FHIR Document Publish); its own labels may not say more than its DocumentReference's."""
+        found = document_bundle.header(bundle, held.blob.content, item.index, self.source, self.directory, findings=self.findings)
+        if found is None:
+            return None
+        flagged, _ = labels.read(item.reference, item.index, Findings())
+        for name, place in found.flagged.places.items():
+            if name not in flagged.places:
+                self.findings.add("FLAGS_FORBIDDEN", place, "meta.security against securityLabel", document=item.index)
+        return found.reading
 
     def _compare(self, item: Item, entry: DocumentEntry) -> None:
         reference, findings, index = item.reference, self.findings, item.index

@@ -11,10 +11,12 @@ from typing import Final
 from gateway.mappers.common.findings import Findings
 from gateway.mappers.common.reading import Read
 from gateway.mappers.fhir import relation
+from gateway.mappers.fhir.composition import MIME_TYPE as FHIR_DOCUMENT
 from gateway.mappers.fhir.content import Held
 from gateway.mappers.fhir.deposit import Item, Request, Sent
-from gateway.mappers.fhir.json import Loaded
+from gateway.mappers.fhir.json import Blob, Loaded
 from gateway.mappers.fhir.relation import Patches
+from gateway.mappers.fhir.slices import resource_of
 from gateway.mappers.fhir.validate import validate
 from gateway.mappers.fhir.values import concept, when
 from gateway.mappers.fhir.walk import Node
@@ -80,13 +82,16 @@ class _Transaction:
         self._sets: list[Node] = []
         self._folders: list[Node] = []
         self._references: list[Node] = []
+        #: By path: what a DocumentReference may describe, a Binary or a FHIR document.
         self._binaries: dict[str, Node] = {}
+        #: Number of the entry of each, by the same path.
+        self._places: dict[str, int] = {}
         self._patches = Patches(request.findings)
 
     def read(self) -> Read:
         request, findings = self._request, self._findings
-        for entry in request.root.all("entry"):
-            self._entry(entry)
+        for number, entry in enumerate(request.root.all("entry")):
+            self._entry(entry, number)
         if len(self._sets) != 1:
             place = self._sets[1].place() if self._sets else request.root.place("entry")
             findings.add("FHIR_INVARIANT", place, f"one SubmissionSet, not {len(self._sets)}")
@@ -95,11 +100,11 @@ class _Transaction:
         items = [Item(index, reference) for index, reference in enumerate(self._references)]
         for item in items:
             request.check_reference(item)
-            self._asked(item)
             self._hold(item)
+            self._asked(item)
         for path, binary in self._binaries.items():
-            if not any(item.held is not None and item.held.place.path.startswith(f"{path}.") for item in items):
-                findings.add("FHIR_INVARIANT", binary.place(), "no DocumentReference describes this Binary")
+            if not any(item.held is not None and f"{item.held.place.path}.".startswith(f"{path}.") for item in items):
+                findings.add("FHIR_INVARIANT", binary.place(), f"no DocumentReference describes this {binary.type}")
         submission_set = self._sets[0] if len(self._sets) == 1 else None
         sent = self._sent(submission_set) if submission_set is not None else None
         act = relation.act_of(self._references) if items else Act.ADD
@@ -112,7 +117,7 @@ class _Transaction:
             return request.rejected(items, act)
         return request.finish(items, act, sent)
 
-    def _entry(self, entry: Node) -> None:
+    def _entry(self, entry: Node, number: int) -> None:
         """Sort one entry by what it is; the slicing is closed."""
         resource, request = entry.one("resource"), entry.one("request")
         if resource is None:
@@ -130,12 +135,11 @@ class _Transaction:
                 self._list(resource)
             case "DocumentReference":
                 self._references.append(resource)
-            case "Binary":
+            case "Binary" | "Bundle":
                 self._binaries[resource.path] = resource
+                self._places[resource.path] = number
             case "Parameters":
                 self._patches.add(entry, resource)
-            case "Bundle":
-                self._findings.add("FHIR_UNSUPPORTED", resource.place("resourceType"), "FHIRDocumentNotSupported")
             case _:  # a Patient: read where a subject refers to it
                 pass
 
@@ -171,7 +175,7 @@ class _Transaction:
             self._findings.warn("FHIR_UNUSUAL", item.reference.place("author"), "author: absent", document=item.index)
         attachment = item.attachment
         for name in ("size", "hash"):
-            if attachment is not None and not attachment.has(name):
+            if attachment is not None and item.bundle is None and not attachment.has(name):
                 self._findings.warn("FHIR_UNUSUAL", attachment.place(name), f"{name}: absent", document=item.index)
 
     def _hold(self, item: Item) -> None:
@@ -188,16 +192,33 @@ class _Transaction:
             findings.add("FHIR_REQUIRED", attachment.place("url"), "url", document=index)
             return
         found = self._request.references.resolve(Node({"reference": url}, attachment.path), item.reference)
-        if found.node is None or found.node.type != "Binary":
+        if found.node is None or found.node.path not in self._binaries:
             findings.add("FHIR_REFERENCE", attachment.place("url"), found.failed or "url: no Binary", document=index)
             return
         binary = found.node
+        if binary.type == "Bundle":
+            self._publish(item, attachment, binary)
+            return
         place = binary.place("data")
         blob = self._request.loaded.blobs.get(place.path)
         if blob is None:
             findings.add("FHIR_REQUIRED", place, "data", document=index)
             return
         item.held = Held(place, blob, binary.text("contentType"))
+
+    def _publish(self, item: Item, attachment: Node, bundle: Node) -> None:
+        """Take a FHIR document, its bytes as they stand in the body; nobody can say their hash (FHIR Document Publish)."""
+        for name in ("size", "hash"):
+            if attachment.has(name):
+                self._findings.add("FHIR_INVARIANT", attachment.place(name), f"{name}: of a FHIR document", document=item.index)
+        stated = (attachment.text("contentType") or "").partition(";")[0].strip().casefold()
+        if not stated:
+            self._findings.add("FHIR_REQUIRED", attachment.place("contentType"), "contentType", document=item.index)
+        elif stated != FHIR_DOCUMENT:
+            self._findings.add("ATTACHMENT_DIFFERS", attachment.place("contentType"), "contentType", document=item.index)
+        payload = self._request.loaded.payload
+        item.bundle = bundle
+        item.held = Held(bundle.place(), Blob(resource_of(payload, self._places[bundle.path]), None), FHIR_DOCUMENT)
 
     def _sent(self, submission_set: Node) -> Sent:
         """Read the SubmissionSet."""

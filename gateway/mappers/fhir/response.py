@@ -162,8 +162,8 @@ def transaction(
     for index, (entry, one) in enumerate(zip(entries, created, strict=True)):
         warned = outcome(told[index]) if index in told else None
         if one is None:
-            patched = EntryResponse(status=str(_THERE), location=_patched(entry), outcome=warned)
-            answered.append(Entry(response=patched))
+            unchanged = EntryResponse(status=str(_THERE), location=_patched(entry), outcome=warned)
+            answered.append(Entry(response=unchanged))
             continue
         resource = None
         if representation and one.type in _SHOWN:
@@ -224,13 +224,13 @@ def document_paths(tree: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _created(entries: Sequence[Mapping[str, Any]], outcome_: Outcome) -> list[Created | None]:
-    """Return what each entry created; None for the PATCH of a document that was there."""
+    """Return what each entry created; None where it created nothing: a PATCH, a Patient, a folder, which the record has not."""
     numbers = _numbers(entries)
     contents = _contents(entries, numbers)
     found: list[Created | None] = []
     for index, entry in enumerate(entries):
         kind = str(entry["resource"]["resourceType"])
-        if kind == "Parameters":
+        if kind in {"Parameters", "Patient"} or (kind == "List" and _is_folder(entry["resource"])):
             found.append(None)
         elif index in numbers:
             found.append(document(outcome_, numbers[index]))
@@ -268,8 +268,15 @@ def _concerned(problem: Problem, numbers: Mapping[int, int], count: int) -> int:
     return next((index for index, number in numbers.items() if number == problem.document), 0)
 
 
-def _patched(entry: Mapping[str, Any]) -> str:
-    return str((entry.get("request") or {}).get("url", ""))
+def _patched(entry: Mapping[str, Any]) -> str | None:
+    """Return what a PATCH named; None for another entry."""
+    request = entry.get("request") or {}
+    return str(request.get("url", "")) if request.get("method") == "PATCH" else None
+
+
+def _is_folder(resource: Mapping[str, Any]) -> bool:
+    codings = (resource.get("code") or {}).get("coding") or ()
+    return any(coding.get("code") == "folder" for coding in codings)
 
 
 def _relocated(value: Any, local: Mapping[str, str]) -> Any:
