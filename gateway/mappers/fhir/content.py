@@ -19,7 +19,7 @@ from gateway.model.place import Place
 from gateway.model.problem import Unreadable
 
 #: Media types of a CDA: FHIR's examples and XDS.
-_XML: Final = frozenset({"application/xml", "text/xml", "application/xslt+xml"})
+_XML: Final = frozenset({"application/xml", "text/xml", "application/xslt+xml", "application/hl7-sda+xml"})
 _SHA1_BYTES: Final = 20
 
 
