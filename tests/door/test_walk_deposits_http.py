@@ -2,12 +2,14 @@
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import msgspec
 import pytest
 
 from gateway.store.views import DepositPage
 from tests.harness import posting
+from tests.harness.broker_door import BrokerDoor
 from tests.harness.config import Admitted, Facility, write
 from tests.harness.day import AUBIER, VALMONT, biology, oru, render, someone
 from tests.harness.door import Door
@@ -112,3 +114,23 @@ def test_it_is_read_while_the_gateway_writes(door: Door) -> None:
         assert post(door, render(biology(patient)), Prefer="respond-async").status == 202
         assert shown(door, receipt, "portal").status == 200
     door.drained()
+
+
+@pytest.mark.faults
+def test_over_a_broker_it_is_read_in_the_database_by_the_process_of_the_http_door(tmp_path: Path) -> None:
+    with BrokerDoor(tmp_path) as door:
+        patient = someone(door)
+        accepted = post(door, render(biology(patient)), "portail-valmont")
+        assert accepted.facts == (201, "stored")
+        receipt = accepted.json["receipt"]
+        answer = shown(door, receipt, "portail-valmont")
+        assert answer.status == 200
+        assert msgspec.json.decode(answer.content, type=DepositPage) == door.decided(receipt)
+        assert shown(door, receipt, "sil-valmont").facts == (404, "DEPOSIT_UNKNOWN")
+        # The same over MLLP, by another process, through the same broker: stored once.
+        report = biology(patient)
+        assert door.send(oru(report)).verdict == "stored"
+        assert post(door, render(report), "portail-valmont").facts == (200, "duplicate")
+        rejected = post(door, render(biology(patient)).replace(b"1.2.250.1.213.1.4.10", b"1.2.250.1.999.7"), "portail-valmont")
+        assert rejected.facts == (422, "INS_ABSENT")
+        assert door.decided(rejected.json["receipt"]).deposit.codes == ("INS_ABSENT",)
