@@ -43,6 +43,10 @@ class GatewayProcess:
         self.port = 0
         #: Of the HTTP door.
         self.http_port = 0
+        #: Of the HTTP door with TLS, if it has one.
+        self.https_port = 0
+        #: Where MLLP is spoken over TLS; 0: nowhere.
+        self.tls_port = 0
         #: Where its metrics are, if anywhere.
         self.page: str | None = None
 
@@ -80,6 +84,8 @@ class GatewayProcess:
             raise RuntimeError(message)
         said = msgspec.json.decode(ready)
         self.port, self.http_port, self.page = int(said["mllp_port"]), int(said.get("http_port", 0)), said.get("metrics")
+        self.https_port = int(said.get("http_tls_port", 0))
+        self.tls_port = int(said.get("mllp_tls_port") or 0)
         return self.port
 
     @property

@@ -17,6 +17,7 @@ def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
 
 @pytest.fixture(scope="session")
 def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
-    """A gateway whose sources come by HTTP too, each with a token, and nobody without one."""
-    with gateway(tmp_path_factory.mktemp("portal")) as opened:
+    """A gateway whose sources come by HTTP too, each with a token, and nobody without one; a body has 4 MiB at most."""
+    sections = ("[http]", "body_limit_bytes = 4_194_304")
+    with gateway(tmp_path_factory.mktemp("portal"), sections=sections) as opened:
         yield opened

@@ -111,6 +111,8 @@ class Application:
             headers: By lower-case name.
             peer: Who is at the other end.
         """
+        if not _is_plain(path):
+            return Refused(Problem(code="HTTP_PATH_UNKNOWN"))
         try:
             endpoint, _ = self._urls.match(path, method)
         except HTTPException as error:
@@ -132,7 +134,10 @@ class Application:
         told.RequestAnswered(
             door=self._door, request=request_id, route="none", source="unknown", status=reply.status, seconds=0.0
         ).emit()
-        return msgspec.structs.replace(reply, headers=(*reply.headers, *_ALWAYS, (REQUEST_ID, request_id)))
+        # Some writers of refusals name the request themselves.
+        named = {name for name, _ in reply.headers}
+        added = (header for header in (*_ALWAYS, (REQUEST_ID, request_id)) if header[0] not in named)
+        return msgspec.structs.replace(reply, headers=(*reply.headers, *added))
 
     def refusal(self, refused: Refused, path: str, request_id: str) -> Reply:
         """Return a refusal in the style of a path: for what the server itself refuses, too."""
@@ -144,6 +149,9 @@ class Application:
         g.begun = time.monotonic()
         g.route = ""
         g.source = "unknown"
+        environ = request.environ
+        if not _is_plain(environ.get("PATH_INFO", ""), environ.get("REQUEST_URI", "")):
+            raise Refused(Problem(code="HTTP_PATH_UNKNOWN"))
 
     def _view(self, route: Route) -> Callable[..., Response]:
         def view(**variables: str) -> Response:
@@ -209,6 +217,11 @@ class Application:
         happened = told.InternalError.of(error, door=self._door, source=g.source)
         happened.emit()
         return self._refused(Refused(Problem(code="INTERNAL"), reference=happened.reference))
+
+
+def _is_plain(path: str, written: str = "") -> bool:
+    """Whether a path is written as it is: a framework takes leading slashes away, and a server `%2F` for a slash."""
+    return not path.startswith("//") and "%2f" not in written.partition("?")[0].lower()
 
 
 def _of_framework(error: HTTPException) -> Refused:

@@ -130,12 +130,16 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]  # waitress has no types
         if self.headers_finished and not self._checked:
             self._checked = True
             # Who sends a body is asked before it is read, and before the sender is told to go on (Expect).
-            if self.error is None and self.body_rcv is not None and not self.empty:
+            too_long = getattr(self.error, "code", None) == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+            if (self.error is None or too_long) and self.body_rcv is not None and not self.empty:
                 refused = self._channel.shared.gate.precheck(self.command, self.path, fields(self), self._channel.peer)
                 if refused is None and self.content_length > self._channel.shared.spec.body_limit_bytes:
                     refused = Refused(Problem(code="TOO_LARGE"))
                 if refused is not None:
                     self.stop(refused)
+            if self.error is not None:
+                # waitress would tell the sender to go on, and read what it has refused.
+                self.expect_continue = False
         if self.error is None and self.body_rcv is not None:
             self._bound()
         return consumed
@@ -161,6 +165,8 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]  # waitress has no types
         self.error = Stopped(refused)
         self.expect_continue = False
         self.completed = True
+        self.close()
+        self.body_rcv = None  # what it held is free for others at once
 
     def _bound(self) -> None:
         receiver = self.body_rcv
