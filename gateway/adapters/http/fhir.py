@@ -22,6 +22,7 @@ from gateway.mappers.common.reading import Read
 from gateway.mappers.fhir import capability, consent, document_bundle, json, outcome, provide, response, simplified
 from gateway.mappers.fhir.json import Loaded
 from gateway.mappers.fhir.response import Created
+from gateway.mappers.fhir.validate import warm_up
 from gateway.model.outcome import Outcome
 from gateway.model.place import Place
 from gateway.model.problem import Problem, Unreadable
@@ -70,7 +71,7 @@ class FhirRoutes:
 
     def __init__(self, engine: Engine, directory: Directory, *, version: str, started_at: datetime) -> None:
         """
-        Take what requests go through.
+        Take what requests go through, and load the models of what they carry.
 
         Args:
             engine: Where deposits and events go.
@@ -82,6 +83,8 @@ class FhirRoutes:
         self._directory = directory
         self._version = version
         self._started_at = started_at
+        # The models are loaded at their first use: now, while nobody waits.
+        warm_up()
 
     def routes(self) -> tuple[Route, ...]:
         """Return the table's rows."""
