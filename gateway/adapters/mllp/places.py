@@ -37,16 +37,19 @@ def who_gives_way(connections: Collection[Connection], address: str, limit: int)
         limit: How many places there are.
 
     Returns:
-        The oldest that never sent a whole message, of the machine that has most of those; where there is none, the oldest that
-        waits for nothing, of a machine that has more than half of all places, unless the new one is of that machine, too.
+        Another one of a machine that has half of all places takes only the place of one of its own that never sent a whole
+        message. Any other takes a place of whoever has more than half (one that never sent a whole message first, then the oldest
+        that waits for nothing), else that of the oldest that never sent a whole message, of the machine that has most of those.
     """
+    half = limit // 2
+    counts = Counter(each.peer for each in connections)
     silent = [each for each in connections if not each.has_spoken and not each.working]
-    if silent:
-        return _oldest_of(_most(silent), silent)
+    if counts[address] >= max(1, half):
+        return _oldest_of(address, silent)
     hog = _most(connections)
-    if hog == address or sum(each.peer == hog for each in connections) <= limit // 2:
-        return None
-    return _oldest_of(hog, (each for each in connections if not each.working))
+    if counts[hog] > half:
+        return _oldest_of(hog, silent) or _oldest_of(hog, (each for each in connections if not each.working))
+    return _oldest_of(_most(silent), silent) if silent else None
 
 
 def _most(connections: Iterable[Connection]) -> str:
