@@ -26,6 +26,8 @@ _UNREADABLE: Final = "structure"
 _OK: Final = 200
 _BAD_REQUEST: Final = 400
 _UNPROCESSABLE: Final = 422
+#: The body as a whole.
+_WHOLE: Final = "$"
 _NOTHING_SAID: Final = "Tout s'est bien passé."
 
 
@@ -125,15 +127,21 @@ def _codings(row: ProblemCode) -> tuple[Coding, ...]:
 
 
 def _diagnostics(problem: Problem, row: ProblemCode) -> str:
-    """Return what to do, what is particular to this case, and the place in an enclosed document."""
-    inner = problem.place if problem.place is not None and problem.place.within is not None else None
-    parts = (row.advice, problem.detail, inner.path if inner is not None else "")
-    return " | ".join(part for part in parts if part)
+    """Return what to do, what is particular to this case, and a place that is no FHIRPath: in an enclosed document, a header."""
+    place = problem.place
+    elsewhere = "" if place is None or (place.within is None and _is_fhirpath(place.path)) else place.path
+    return " | ".join(part for part in (row.advice, problem.detail, "" if elsewhere == _WHOLE else elsewhere) if part)
+
+
+def _is_fhirpath(path: str) -> bool:
+    """Tell whether a path begins with the type of a resource."""
+    return path[:1].isupper()
 
 
 def _expression(problem: Problem, documents: Sequence[str]) -> tuple[str, ...]:
     if problem.place is not None:
-        return (problem.place.outermost.path,)
+        path = problem.place.outermost.path
+        return (path,) if _is_fhirpath(path) else ()
     if problem.document is not None and problem.document < len(documents):
         return (documents[problem.document],)
     return ()

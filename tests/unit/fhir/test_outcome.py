@@ -70,6 +70,15 @@ def test_the_expression_is_the_place_in_the_request_and_the_inner_place_is_told_
     assert issue.diagnostics == f"{CODES['CDA_INVALID'].advice} | id | /ClinicalDocument/id[1]"
 
 
+@pytest.mark.parametrize(
+    ("path", "told"), [("$", ""), ("header:Accept", " | header:Accept"), ("query:_format", " | query:_format")]
+)
+def test_what_is_no_fhirpath_is_no_expression(path: str, told: str) -> None:
+    issue = outcome.outcome((Problem(code="HTTP_NOT_ACCEPTABLE", place=Place(path=path)),)).issue[0]
+    assert issue.expression == ()
+    assert issue.diagnostics == CODES["HTTP_NOT_ACCEPTABLE"].advice + told
+
+
 def test_a_problem_of_a_document_without_a_place_points_at_the_document() -> None:
     documents = ("Bundle.entry[1].resource", "Bundle.entry[3].resource")
     found = outcome.outcome((Problem(code="VERSION_STALE", document=1), Problem(code="OPPOSED", document=7)), documents=documents)
