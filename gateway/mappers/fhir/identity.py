@@ -101,7 +101,7 @@ def of_patient(patient: Node, source: Source, directory: Directory) -> Claims:
     """
     claims = Claims(patient.place())
     for known in patient.all("identifier"):
-        value = known.text("value")
+        value = known.written("value")
         if value is not None and known.text("use") != _OLD:
             coding = known.one("type", "coding")
             kind = None if coding is None else coding.text("code")
@@ -126,13 +126,14 @@ def _identifier(  # noqa: PLR0917 - one identifier, and whose it may be
     if max(len(value), len(authority or "")) > LONGEST:
         claims.too_long.append(place)
         return
-    if kind in _IGNORED_TYPES or authority in _IGNORED_ROOTS:
+    if kind in _IGNORED_TYPES or authority in _IGNORED_ROOTS or not value.strip():
         return
+    # As written, spaces included: nothing of an INS is repaired.
     if authority in ROOTS or (kind or "").startswith("INS"):
         claims.ins.append(PatientId(value=value, authority=authority or "", type=kind, place=place))
         return
     found = authority_of((system, authority), source, directory, identifier_type=kind)
-    local = PatientId(value=value, authority=found.key, type=kind, place=place)
+    local = PatientId(value=value.strip(), authority=found.key, type=kind, place=place)
     claims.local.append(local)
     claims.perhaps += also_tested(local, found)
 

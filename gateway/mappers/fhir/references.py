@@ -57,7 +57,7 @@ class References:
         """
         if reference is None:
             return Found()
-        written = reference.text("reference")
+        written = reference.written("reference")
         if written is None:
             return self._by_identifier(reference)
         if written.startswith("#"):
@@ -74,7 +74,7 @@ class References:
 
     def _by_identifier(self, reference: Node) -> Found:
         known = reference.one("identifier")
-        value = known.text("value") if known is not None else None
+        value = known.written("value") if known is not None else None
         if known is None or value is None:
             return Found()
         return self._known(reference.text("type"), known.text("system"), value)
@@ -85,7 +85,7 @@ class References:
             resource
             for _, resource in self._entries
             if kind in {None, resource.type}
-            and any((one.text("system"), one.text("value")) == (system, value) for one in resource.all("identifier"))
+            and any((one.text("system"), one.written("value")) == (system, value) for one in resource.all("identifier"))
         ]
         if len(found) > 1:
             return Found(failed="several entries with this identifier")

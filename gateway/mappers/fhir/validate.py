@@ -40,8 +40,9 @@ _WARM: Final = ("Bundle", "List", "DocumentReference", "Binary", "Parameters", "
                 "Organization", "Device", "Composition", "Consent", "Observation", "DiagnosticReport")  # fmt: skip
 
 
+@functools.cache
 def warm_up() -> None:
-    """Load the models of what doors read: the first request then costs what the next one does."""
+    """Load the models of what doors read, once a process: the first request then costs what the next one does."""
     for name in _WARM:
         model = get_fhir_model_class(name)
         _fields(model)

@@ -41,6 +41,11 @@ class Node:
         found = self.value.get(name)
         return (found.strip() or None) if isinstance(found, str) else None
 
+    def written(self, name: str) -> str | None:
+        """Return a string exactly as it stands there; None if it is absent, empty or no string."""
+        found = self.value.get(name)
+        return (found or None) if isinstance(found, str) else None
+
     def texts(self, name: str) -> tuple[str, ...]:
         """Return the strings of a repeated element; those that are absent (null) are passed over."""
         found = self.value.get(name)

@@ -153,6 +153,15 @@ def test_a_wrong_key() -> None:
     assert errors(found)[0][0] == "INS_KEY"
 
 
+def test_nothing_of_an_ins_is_repaired() -> None:
+    for spelling in (f" {INS}", f"{INS} ", "2 84 10 35 238 114 64"):
+        assert claims(identifier=[number(f"urn:oid:{ROOTS[2]}", spelling)]).ins[0].value == spelling
+        body = Body(SIMPLE)
+        body.tree["subject"] = {"type": "Patient", "identifier": {"system": f"urn:oid:{ROOTS[2]}", "value": spelling}}
+        assert "INS_KEY" in {code for code, _ in errors(read(body))}
+    assert claims(identifier=[number("urn:oid:1.2.250.1.999.1.1", " 100001 ")]).local[0].value == "100001"
+
+
 def test_every_subject_names_one_patient() -> None:
     other = "Patient?identifier=urn:oid:1.2.250.1.213.1.4.10|212061305520911"
     body = Body(TD2)
