@@ -40,6 +40,7 @@ class Facility:
     finess_ej: str
     finess_eg: tuple[str, ...] = ()
     authorities: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    kind: str = "hospital"
 
 
 def write(
@@ -72,6 +73,7 @@ def write(
             f"name = {_text(facility.id)}",
             f"finess_ej = {_text(facility.finess_ej)}",
             f"finess_eg = {_list(facility.finess_eg)}",
+            f"kind = {_text(facility.kind)}",
             "[establishments.authorities]",
             *(f"{domain} = {_list(spellings)}" for domain, spellings in facility.authorities.items()),
         ]
