@@ -100,7 +100,8 @@ the place, ERR-7 what is particular to the case, ERR-8 the two sentences printed
 *MSA-1* is the answer when the problem refuses the message: `AE`, sending it again as it is will not help; `AR`, send it again
 later. A problem told as a warning (ERR-4 = `W`) or for information (`I`) comes with `AA`: the message was taken.
 
-The lines *FHIR*, *HTTP* and *XDS* are what other doors will say. This version has the MLLP door only. What the sources stand for:
+The line *FHIR* is the issue type of an OperationOutcome, the line *HTTP* the status of an answer over HTTP
+([cda.md](cda.md)), where the problem refuses; the line *XDS* is what a door of XDS will say. What the sources stand for:
 [glossary.md](glossary.md#sources-cited).
 """
 

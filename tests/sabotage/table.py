@@ -8,6 +8,7 @@ ours. What lies between door and store is in `pipeline`.
 from typing import Final
 
 from tests.sabotage.pipeline import PIPELINE
+from tests.sabotage.posting import POSTING
 from tests.sabotage.sabotage import Edit, Sabotage, breaking
 
 _RULES: Final = "gateway/rules"
@@ -484,4 +485,5 @@ SABOTAGES: Final[tuple[Sabotage, ...]] = (
         "tests/contract/queue/test_midnight_walk.py",
     ),
     *PIPELINE,
+    *POSTING,
 )
