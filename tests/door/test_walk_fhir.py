@@ -275,6 +275,27 @@ def test_a_fhir_document_is_stored_byte_for_byte_and_once(portal: Door) -> None:
     assert refused(ask(portal, "POST", "/fhir/Bundle", changed, headers)) == (409, "OTHER_CONTENT")
 
 
+def test_a_fhir_document_published_with_its_metadata_is_the_same_document_alone(portal: Door) -> None:
+    patient = someone(portal)
+    report = biology(patient)
+    document = bundle_of(report)
+    made = transaction(report)
+    listed, reference, content = made["entry"]
+    content |= {"resource": document, "request": {"method": "POST", "url": "Bundle"}}
+    reference["resource"]["masterIdentifier"] = document["identifier"]
+    attachment = reference["resource"]["content"][0]["attachment"]
+    attachment["contentType"] = FHIR
+    del attachment["size"], attachment["hash"]
+    answered = entries(post_fhir(portal, made, PORTAL))
+    assert [status for status, _ in answered] == ["201", "201", "201"]
+    assert answered[2][1] == answered[1][1].replace("DocumentReference", "Bundle")
+    # `post_fhir` writes the same resource with the same blanks, alone or inside.
+    alone = post_fhir(portal, document, PORTAL, "/fhir/Bundle")
+    assert (alone.status, alone.headers["location"]) == (200, f"/fhir/{answered[2][1]}")
+    assert listed["resource"]["resourceType"] == "List"
+    assert len(portal.record(patient.ins).documents) == 1
+
+
 def test_nobody_with_a_wrong_token_deposits(portal: Door) -> None:
     patient = someone(portal)
     said = post_fhir(portal, transaction(radiology(patient)), {"Authorization": "Bearer nothing-of-ours"})
