@@ -126,6 +126,10 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]  # waitress has no types
 
     def received(self, data: bytes) -> int:
         """Read on; what is wrong ends the request."""
+        if not self.header_plus and not self.headers_finished and data[:1] in {b" ", b"\t"}:
+            # waitress would pass over it; a proxy may take such a line for the end of the one before (RFC 9112 § 2.2).
+            self.stop(Refused(Problem(code="HTTP_REQUEST_INVALID")))
+            return len(data)
         consumed = int(super().received(data))
         if self.headers_finished and not self._checked:
             self._checked = True
@@ -152,6 +156,8 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]  # waitress has no types
             ParsingError: as the base class; and what a proxy before us might read otherwise (RFC 9112 § 3.2, § 6.1).
         """
         super().parse_header(header_plus)
+        if not self.path.startswith("/"):
+            raise ParsingError("target")
         if self.chunked and "CONTENT_LENGTH" in self.headers:
             raise ParsingError("Content-Length and Transfer-Encoding")
         if "TRANSFER_ENCODING" in self.headers:
@@ -182,7 +188,7 @@ class _Told(ErrorTask):  # type: ignore[misc]  # waitress has no types
     def execute(self) -> None:
         request, gate = self.request, self.channel.shared.gate
         error = request.error
-        refused = error.refused if isinstance(error, Stopped) else _foreign(error, in_body=request.headers_finished)
+        refused = error.refused if isinstance(error, Stopped) else _foreign(error, in_body=request.body_bytes_received > 0)
         reply = gate.refused_early(refused, request.path, fields(request))
         self.status = f"{reply.status} {HTTPStatus(reply.status).phrase}"
         self.response_headers.append(("Content-Type", reply.content_type))
