@@ -2,6 +2,8 @@
 
 import base64
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -393,3 +395,47 @@ def test_every_foreign_and_hostile_document_is_refused_at_a_place(corpus: Path, 
         expected = known.get(name, "XML_FORBIDDEN" if (corpus / "hostile" / name).exists() else "INS_ABSENT")
         assert code == expected, name
     assert len(codes) == 16
+
+
+#: Reads each file under limits of the system: memory, and seconds of the processor.
+_BOUNDED: str = """
+import json, resource, sys, time
+from pathlib import Path
+from gateway.config.load import load
+from gateway.mappers.cda.submission import read
+directory = load(None, {}, {}).settings.directory
+source = next(each for each in directory.sources if each.id == "portail-valmont")
+pages = int(Path("/proc/self/statm").read_text().split()[0])
+allowed = pages * resource.getpagesize() + 64 * 1024 * 1024
+resource.setrlimit(resource.RLIMIT_AS, (allowed, allowed))
+resource.setrlimit(resource.RLIMIT_CPU, (20, 20))
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+slowest = 0.0
+for name in sys.argv[1:]:
+    begun = time.process_time()
+    found = read(Path(name).read_bytes(), {}, None, source, directory, environment="test")
+    slowest = max(slowest, time.process_time() - begun)
+    assert found.parts == (), name
+after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(json.dumps({"files": len(sys.argv) - 1, "slowest_seconds": round(slowest, 4), "grown_kib": after - before}))
+"""
+
+
+@pytest.mark.corpus
+def test_foreign_and_hostile_documents_are_refused_within_64_mib(corpus: Path, tmp_path: Path) -> None:
+    """The system ends the process that takes more; beside the corpus, what grows without a DOCTYPE."""
+    wide = tmp_path / "wide.xml"
+    wide.write_bytes(b"<ClinicalDocument xmlns='urn:hl7-org:v3'>" + b"<a/>" * 1_000_001 + b"</ClinicalDocument>")
+    deep = tmp_path / "deep.xml"
+    deep.write_bytes(b"<a>" * 200_000 + b"</a>" * 200_000)
+    paths = [*_corpus(corpus, "cda/foreign", "hostile"), wide, deep]
+    done = subprocess.run(
+        [sys.executable, "-c", _BOUNDED, *map(str, paths)],
+        cwd=SAMPLES.parent,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    print(done.stdout)
