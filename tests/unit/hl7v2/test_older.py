@@ -27,9 +27,10 @@ def as_1_2(sample: str) -> Message:
         if "^MetaDMPMSS" not in line:
             lines.append(line)
         elif "|ACK_" not in line:
+            older = line.replace("^MetaDMPMSS", "").replace("^^expandedYes-NoIndicator", "")
             for short, written in LONG.items():
-                line = line.replace(short, written)
-            lines.append(line.replace("^MetaDMPMSS", "").replace("^^expandedYes-NoIndicator", ""))
+                older = older.replace(short, written)
+            lines.append(older)
     message.lines = [*lines, "OBX|40|CE|COMP_LOT^Composition du lot||1||||||F"]
     return message
 
