@@ -31,6 +31,8 @@ _CREATED: Final = 201
 _THERE: Final = 200
 #: What was there before: nothing was created.
 _NOT_NEW: Final = frozenset({Verdict.DUPLICATE, Verdict.UNCHANGED})
+#: What a document is that came after the version that replaced it, or after its deletion: it went to the history (D-5).
+_STATES: Final = {Verdict.REPLACED: "superseded", Verdict.DELETED: "entered-in-error"}
 
 _ENCODER: Final = msgspec.json.Encoder(decimal_format="number")
 
@@ -69,12 +71,14 @@ class Created:
         id: Its id: the same for whoever deposits the same document again.
         is_new: False: it was there before (D-6).
         at: When it was committed; None where it was there before, or that is not known.
+        state: Status of a DocumentReference, where it is not the one that was sent.
     """
 
     type: str
     id: str
     is_new: bool
     at: datetime | None = None
+    state: str | None = None
 
     @property
     def status(self) -> int:
@@ -108,7 +112,13 @@ def document(outcome_: Outcome, number: int, resource_type: str = "DocumentRefer
     """
     one = outcome_.documents[number]
     is_new = one.verdict not in _NOT_NEW
-    return Created(resource_type, entry_uuid(_receipt(outcome_, one), one.unique_id), is_new, _at(outcome_, is_new=is_new))
+    return Created(
+        resource_type,
+        entry_uuid(_receipt(outcome_, one), one.unique_id),
+        is_new,
+        _at(outcome_, is_new=is_new),
+        _STATES.get(one.verdict),
+    )
 
 
 def whole(outcome_: Outcome, resource_type: str) -> Created:
@@ -202,6 +212,8 @@ def as_created(resource: Mapping[str, Any], created: Created, entry: DocumentEnt
     shown |= {name: value for name, value in resource.items() if name not in shown}
     if entry is not None and shown["resourceType"] == "DocumentReference":
         _complete(shown, entry, created.id)
+        if created.state is not None:
+            shown["status"] = created.state
     return shown
 
 

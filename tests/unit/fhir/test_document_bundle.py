@@ -341,7 +341,7 @@ def _mangled(draw: st.DrawFn) -> dict[str, Any]:
     return made
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(_mangled())
 def test_whatever_is_mangled_ends_in_a_reading(made: dict[str, Any]) -> None:
     try:

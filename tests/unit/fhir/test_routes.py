@@ -14,11 +14,14 @@ from fhir.resources.R4B.capabilitystatement import CapabilityStatement
 from fhir.resources.R4B.consent import Consent
 from fhir.resources.R4B.documentreference import DocumentReference
 from fhir.resources.R4B.operationoutcome import OperationOutcome
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from gateway.adapters.http.engine import Engine
 from gateway.adapters.http.fhir import FhirRoutes, render
 from gateway.adapters.http.registry import Style
 from gateway.config.load import load
+from gateway.mappers.fhir import capability
 from gateway.model.entry_id import entry_uuid, set_uuid
 from gateway.model.event import PatientEvent, RecordEvent
 from gateway.model.outcome import DocumentOutcome, Outcome
@@ -63,7 +66,7 @@ class _Events(Hands):
 class _World:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.hands = _Events()
-        settings = load(SAMPLES / "dmp-gateway.toml", {}, {}).settings
+        loaded = load(SAMPLES / "dmp-gateway.toml", {}, {}).settings
         clock = Still()
         engine = Engine(
             deposits=self.hands,
@@ -74,8 +77,8 @@ class _World:
             loop=loop,
             wait_seconds=5,
         )
-        self.routes = FhirRoutes(engine, settings.directory, version="1.2.3", started_at=NOW).routes()
-        self._site = Site(self.routes, settings.directory, renderers={Style.FHIR: render})
+        self.routes = FhirRoutes(engine, loaded.directory, version="1.2.3", started_at=NOW).routes()
+        self._site = Site(self.routes, loaded.directory, renderers={Style.FHIR: render})
 
     def post(self, path: str, body: bytes, kind: str = FHIR, *, source: str = PORTAL, **headers: str) -> Asked:
         return self._site.ask(
@@ -233,6 +236,58 @@ def test_a_document_reference_comes_back_as_created(world: _World) -> None:
     assert answer.headers["Location"] == f"/fhir/DocumentReference/{made['id']}/_history/1"
     assert answer.headers["ETag"] == 'W/"1"'
     assert answer.headers["Last-Modified"] == "Tue, 10 Mar 2026 08:00:00 GMT"
+
+
+@pytest.mark.parametrize(
+    ("verdict", "status"), [(Verdict.REPLACED, "superseded"), (Verdict.DELETED, "entered-in-error"), (Verdict.STORED, "current")]
+)
+def test_what_went_to_the_history_says_so(world: _World, verdict: Verdict, status: str) -> None:
+    world.hands.decide = lambda r, s: stored(r, s, verdict)
+    answer = world.post("/fhir/DocumentReference", _sample("05"))
+    assert (answer.status, plain.loads(answer.content)["status"]) == (201, status)
+    bundle = plain.loads(world.post("/fhir", _sample("01"), Prefer="return=representation").content)
+    assert bundle["entry"][1]["resource"]["status"] == status
+
+
+def test_what_is_parked_is_ours_and_not_decided(world: _World) -> None:
+    world.hands.decide = lambda r, s: stored(r, s, Verdict.PARKED, problems=(Problem(code="PARKED", severity=Severity.WARNING),))
+    for path, name in (("/fhir", "01"), ("/fhir/DocumentReference", "05"), ("/fhir/Bundle", "06")):
+        answer = world.post(path, _sample(name))
+        assert answer.status == 202
+        assert answer.headers["Content-Location"].startswith("/deposits/R")
+        issues = OperationOutcome.model_validate_json(answer.content).issue
+        assert [issue.severity for issue in issues] == ["information", "warning"]
+
+
+@given(st.permutations(range(5)))
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_the_order_of_the_answer_is_that_of_the_request(world: _World, order: list[int]) -> None:
+    sent = plain.loads(_sample("02"))
+    sent["entry"] = [sent["entry"][number] for number in order]
+    entries = Bundle.model_validate_json(world.post("/fhir", plain.dumps(sent).encode()).content).entry
+    kinds = [entry["resource"]["resourceType"] for entry in sent["entry"]]
+    assert [entry.response.location.partition("/")[0] for entry in entries] == kinds
+    described = {e["fullUrl"]: n for n, e in enumerate(sent["entry"])}
+    for number, entry in enumerate(sent["entry"]):
+        if kinds[number] == "DocumentReference":
+            binary = described[entry["resource"]["content"][0]["attachment"]["url"]]
+            assert entries[binary].response.location == entries[number].response.location.replace("DocumentReference", "Binary")
+
+
+@given(st.text(alphabet='aplicton/fhirjsxm+*;q=0.1, 5"', max_size=60))
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_is_accepted_is_answered_or_refused(world: _World, accept: str) -> None:
+    answer = world.ask("GET", "/fhir/metadata", Accept=accept)
+    assert answer.status in {200, 406}
+    assert plain.loads(answer.content)["resourceType"] in {"CapabilityStatement", "OperationOutcome"}
+
+
+def test_a_statement_is_made_of_what_is_served_and_of_nothing_that_it_has_no_words_for() -> None:
+    few = CapabilityStatement.model_validate_json(capability.statement([("POST", "/Consent")], version="1", at=NOW))
+    assert [one.type for one in few.rest[0].resource] == ["Consent"]
+    assert few.rest[0].interaction is None
+    with pytest.raises(LookupError, match="/Patient"):
+        capability.statement([("GET", "/Patient")], version="1", at=NOW)
 
 
 @pytest.mark.parametrize(("prefer", "kind"), [("return=minimal", None), ("return=OperationOutcome", "OperationOutcome")])
