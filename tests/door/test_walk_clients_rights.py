@@ -217,3 +217,5 @@ def test_production_refuses_a_test_patient_by_every_route(production: Door) -> N
     assert (stated.status, stated.code) == (422, "EVENT_UNUSABLE")
     assert "INS_UNQUALIFIED_DROPPED" in {code for _, code, _ in stated.issues}
     assert production.rows("SELECT count(*) FROM patient") == [(0,)]
+    log = production.log.read_text(encoding="utf-8")
+    assert all(f'"type": "FHIR^{kind}"' in log for kind in ("Transaction", "DocumentReference", "Consent"))

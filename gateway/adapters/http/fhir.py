@@ -137,7 +137,7 @@ class FhirRoutes:
     def transaction(self, call: Call) -> Reply:
         """Take an ITI-65: all of it or nothing."""
         kind = answer_type(call)
-        loaded, read, settled = self._settle(call, "FHIR^transaction", provide.read)
+        loaded, read, settled = self._settle(call, "FHIR^Transaction", provide.read)
         if settled.status == _ACCEPTED:
             return _accepted(settled, kind)
         submission, decided = _taken(read, settled)
