@@ -9,6 +9,7 @@ from typing import Final
 
 from tests.sabotage.pipeline import PIPELINE
 from tests.sabotage.posting import POSTING
+from tests.sabotage.resources import RESOURCES
 from tests.sabotage.sabotage import Edit, Sabotage, breaking
 
 _RULES: Final = "gateway/rules"
@@ -486,4 +487,5 @@ SABOTAGES: Final[tuple[Sabotage, ...]] = (
     ),
     *PIPELINE,
     *POSTING,
+    *RESOURCES,
 )
