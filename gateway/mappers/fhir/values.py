@@ -2,7 +2,6 @@
 
 import re
 from typing import Final
-from urllib.parse import unquote
 
 import msgspec
 
@@ -19,6 +18,7 @@ _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}
 _OID: Final = re.compile(r"[0-2](?:\.(?:0|[1-9][0-9]*))+", re.ASCII)
 
 _DATE: Final = re.compile(r"(\d{4})(?:-(\d\d)(?:-(\d\d)(?:T(\d\d):(\d\d):(\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d))?)?)?", re.ASCII)
+_PERCENT: Final = re.compile("(?:%[0-9a-fA-F]{2})+", re.ASCII)
 #: Digits of a second that are kept.
 _FRACTION: Final = 9
 
@@ -134,5 +134,10 @@ def conditional(reference: str) -> tuple[str, str | None, str] | None:
     name, equals, token = query.partition("=")
     if not mark or not equals or name != "identifier" or "&" in token or not kind.isalpha():
         return None
-    system, bar, value = unquote(token).rpartition("|")
+    system, bar, value = _decoded(token).rpartition("|")
     return (kind, system or None, value) if value and (bar or not system) else None
+
+
+def _decoded(text: str) -> str:
+    """Return a text of a URL without its percent-encoding (RFC 3986); what is no UTF-8 becomes the replacement character."""
+    return _PERCENT.sub(lambda found: bytes.fromhex(found.group().replace("%", "")).decode("utf-8", "replace"), text)
