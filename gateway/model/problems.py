@@ -1,5 +1,6 @@
 """The table of problem codes: ours (D-25), each with the answer on every door. `docs/problems.md` is printed from it."""
 
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
@@ -1506,9 +1507,7 @@ SOMETIMES_WARNS: Final = frozenset({
 })  # fmt: skip
 
 #: Codes that nothing gives yet, and why their names are kept.
-RESERVED: Final = MappingProxyType({
-    "DRAINING": "a door that stops closes without reading: the sender has no answer and sends again",
-})  # fmt: skip
+RESERVED: Final[Mapping[str, str]] = MappingProxyType({})
 
 #: Every code by its name.
 CODES: Final = MappingProxyType({row.code: row for row in ROWS})

@@ -454,5 +454,8 @@ def _asks_again(problem: Problem) -> bool:
 
 
 def _all(read: Read, outcome: Outcome) -> tuple[Problem, ...]:
-    every = (*read.problems, *outcome.problems, *(problem for each in outcome.documents for problem in each.problems))
-    return tuple(dict.fromkeys(every))
+    """Return every problem once: what is told of a document is not told of the submission again."""
+    of_documents = [problem for each in outcome.documents for problem in each.problems]
+    told_there = {msgspec.structs.replace(problem, document=None) for problem in of_documents}
+    of_whole = (problem for problem in outcome.problems if problem not in told_there)
+    return tuple(dict.fromkeys((*read.problems, *of_whole, *of_documents)))

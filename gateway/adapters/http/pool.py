@@ -1,6 +1,5 @@
 """The server's thread: it reads and writes all connections of the door; others answer."""
 
-import contextlib
 import logging
 import socket
 import threading
@@ -44,15 +43,21 @@ class Pool:
         self._shared = shared
         self._ended = ended
         self._trigger = trigger.trigger(self.map)
+        #: Held while the thread is woken: its descriptor, once closed, may be somebody else's.
+        self._waking = threading.Lock()
+        self._is_over = False
         self._tasks = ThreadedTaskDispatcher()
         self._tasks.set_thread_count(shared.spec.threads)
         self._stopping = threading.Event()
+        #: Its pipe is closed with it: nobody writes to a descriptor that may be somebody else's by then.
+        self._waking = threading.Lock()
+        self._is_over = False
         self._thread = threading.Thread(target=self._run, name=f"{shared.spec.door}-server", daemon=True)
         self._thread.start()
 
     # -- for anybody
 
-    def take(self, link: socket.socket, peer: Peer, taken: Callable[[Channel], None]) -> None:
+    def take(self, link: socket.socket, peer: Peer, taken: Callable[[Channel], None], lost: Callable[[], None]) -> None:
         """
         Read and answer a connection from now on.
 
@@ -60,12 +65,15 @@ class Pool:
             link: The connection, or our end of what carries it; it is closed with the channel.
             peer: Who is at its other end.
             taken: Called with its channel, on the server's thread.
+            lost: Called instead where the connection was gone by then.
         """
-        self.later(lambda: taken(self._take(link, peer)))
+        self.later(lambda: self._take(link, peer, taken, lost))
 
     def later(self, work: Callable[[], None]) -> None:
         """Do something on the server's thread."""
-        self._trigger.pull_trigger(work)
+        with self._waking:
+            if not self._is_over:
+                self._trigger.pull_trigger(work)
 
     def drain(self) -> None:
         """Read no more; answer what was fully received, and close each connection then."""
@@ -79,7 +87,7 @@ class Pool:
     def close(self, deadline_seconds: float) -> None:
         """Close what is left and end the threads; those that are still answering are not waited for beyond the deadline."""
         self._stopping.set()
-        self._trigger.pull_trigger()
+        self.pull_trigger()
         self._thread.join(deadline_seconds + 1.0)
         self._tasks.shutdown(timeout=deadline_seconds)
 
@@ -91,8 +99,9 @@ class Pool:
 
     def pull_trigger(self) -> None:
         """Wake the server's thread."""
-        with contextlib.suppress(OSError):  # closed: nobody is there to be woken
-            self._trigger.pull_trigger()
+        with self._waking:
+            if not self._is_over:
+                self._trigger.pull_trigger()
 
     # -- the server's thread
 
@@ -111,11 +120,19 @@ class Pool:
         finally:
             for channel in self._channels():
                 channel.end("stopped")
-            self._trigger.close()
+            with self._waking:
+                self._is_over = True
+                self._trigger.close()
 
-    def _take(self, link: socket.socket, peer: Peer) -> Channel:
-        link.setblocking(False)  # noqa: FBT003 - the name of the standard library
-        return Channel(self, link, peer, self._shared, self._ended)
+    def _take(self, link: socket.socket, peer: Peer, taken: Callable[[Channel], None], lost: Callable[[], None]) -> None:
+        try:
+            link.setblocking(False)  # noqa: FBT003 - the name of the standard library
+            channel = Channel(self, link, peer, self._shared, self._ended)
+        except OSError:
+            link.close()
+            lost()
+            return
+        taken(channel)
 
     def _close_unasked(self) -> None:
         """Close every connection on which nobody waits for an answer."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from collections.abc import Callable
 from typing import Final, Self
 
 #: How much waits for the slower side before the other one is not read.
@@ -11,8 +12,14 @@ _HIGH_WATER: Final = 128 * 1024
 class Relay(asyncio.Protocol):
     """One side; what comes to it goes out at the other."""
 
-    def __init__(self) -> None:
-        """Begin without the other side."""
+    def __init__(self, ended: "Callable[[Relay], object]" = lambda _: None) -> None:
+        """
+        Begin without the other side.
+
+        Args:
+            ended: Called when nothing is left of this side.
+        """
+        self._ended = ended
         self._other: Relay | None = None
         self._transport: asyncio.Transport | None = None
 
@@ -48,6 +55,7 @@ class Relay(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Close the other side."""
+        self._ended(self)
         transport = self._there()
         if transport is not None:
             transport.abort() if exc is not None else transport.close()

@@ -6,6 +6,7 @@ import errno
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -34,6 +35,8 @@ _BACKLOG: Final = 128
 _AT_ONCE: Final = 16
 #: Without a free descriptor nobody is accepted for so long.
 _FULL_SECONDS: Final = 0.5
+#: How long a secured connection may take to send what was written when the door closes.
+_RELAY_SECONDS: Final = 1.0
 _FULL: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _KEEPALIVE: Final = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4))
 
@@ -64,6 +67,8 @@ class _Seat:
         self.number = number
         self.opened = time.monotonic()
         self.channel: Channel | None = None
+        #: Somebody else has its place.
+        self.leaves = False
 
     @property
     def peer(self) -> str:
@@ -119,6 +124,8 @@ class HttpDoor:
         self._renderers = {Style.FHIR: fhir.render, **(renderers or {})}
         self._engine: Engine | None = None
         self._pool: Pool | None = None
+        #: What its connections hold together, once open.
+        self.shared: Shared | None = None
         self._listeners: tuple[socket.socket, ...] = ()
         #: Oldest first.
         self._seats: dict[_Seat, None] = {}
@@ -128,6 +135,7 @@ class HttpDoor:
         self._empty = asyncio.Event()
         self._empty.set()
         self._carrying: set[asyncio.Task[None]] = set()
+        self._relays: set[Relay] = set()
         self.host = spec.host
         #: The real port, once open.
         self.port = spec.port
@@ -169,7 +177,8 @@ class HttpDoor:
         listener = _listen("127.0.0.1" if spec.host == "localhost" else spec.host, spec.port, reuse_port=spec.reuse_port)
         self._listeners = (listener,)
         self.host, self.port = listener.getsockname()[:2]
-        self._pool = Pool(application, Shared(spec, application), lambda channel: self._later(loop, channel))
+        self.shared = Shared(spec, application)
+        self._pool = Pool(application, self.shared, lambda channel: self._later(loop, channel))
         loop.add_reader(listener, self._accept, loop, listener)
         told.DoorOpened(door=spec.door, host=self.host, port=self.port).emit()
         if contexts is not None and spec.tls_listen is not None:
@@ -214,6 +223,7 @@ class HttpDoor:
             left = len(self._seats)
             await asyncio.to_thread(self._pool.close, 1.0)
             self._pool = None
+            await self._cut_relays()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(1.0):
                     await self._empty.wait()
@@ -224,6 +234,17 @@ class HttpDoor:
         if not self._closed.is_set():
             self._closed.set()
             told.DoorClosed(door=self._spec.door, count=left, seconds=time.monotonic() - begun).emit()
+
+    async def _cut_relays(self) -> None:
+        """Let what was written to secured connections go out, for a moment; then cut them."""
+        for _ in range(20):
+            if not self._relays:
+                return
+            await asyncio.sleep(_RELAY_SECONDS / 20)
+        for relay in tuple(self._relays):
+            relay.give_up()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
 
     async def close(self) -> None:
         """Close at once."""
@@ -263,7 +284,7 @@ class HttpDoor:
                 link.close()
                 continue
             _keep_alive(link)
-            self._pool.take(link, peer, lambda channel, seat=seat: self._sit(seat, channel))  # type: ignore[misc]
+            self._pool.take(link, peer, partial(self._sit, seat), partial(self._lost, loop, seat))
 
     def _accept_again(self, loop: asyncio.AbstractEventLoop, listener: socket.socket) -> None:
         if not self._stopping:
@@ -291,7 +312,8 @@ class HttpDoor:
         seat = self._seat(peer)
         if seat is None:
             return None
-        relay = Relay()
+        relay = Relay(self._relays.discard)
+        self._relays.add(relay)
         task = asyncio.get_running_loop().create_task(self._carry(seat, relay))
         self._carrying.add(task)
         task.add_done_callback(self._carrying.discard)
@@ -308,7 +330,7 @@ class HttpDoor:
             link.close()
             self._forget(seat, "stopped", 0)
             return
-        self._pool.take(link, seat.of, lambda channel: self._sit(seat, channel))
+        self._pool.take(link, seat.of, partial(self._sit, seat), partial(self._lost, asyncio.get_running_loop(), seat))
 
     # -- places
 
@@ -335,20 +357,27 @@ class HttpDoor:
         """Return whether there is a place, or somebody has made one."""
         if len(self._seats) < self._spec.connection_limit:
             return True
-        leaver = who_gives_way(
-            [seat for seat in self._seats if seat.channel is not None], peer.address, self._spec.connection_limit
-        )
-        if leaver is None or leaver.channel is None or self._pool is None:
+        leaver = who_gives_way(self._seats, peer.address, self._spec.connection_limit)
+        if leaver is None or self._pool is None:
             return False
+        leaver.leaves = True
         channel = leaver.channel
-        self._forget(leaver, "limit", channel.served)
-        self._pool.later(lambda: channel.end("limit"))
+        self._forget(leaver, "limit", 0 if channel is None else channel.served)
+        if channel is not None:
+            self._pool.later(lambda: channel.end("limit"))
         return True
 
     def _sit(self, seat: _Seat, channel: Channel) -> None:
         """Join a place and its channel; on the server's thread."""
         seat.channel = channel
         channel.seat = seat
+        if seat.leaves:  # for somebody else, before it sat
+            channel.end("limit")
+
+    def _lost(self, loop: asyncio.AbstractEventLoop, seat: _Seat) -> None:
+        """Give up the place of a connection that was gone before it sat; on the server's thread."""
+        with contextlib.suppress(RuntimeError):  # the loop has ended before
+            loop.call_soon_threadsafe(self._forget, seat, "lost", 0)
 
     def _later(self, loop: asyncio.AbstractEventLoop, channel: Channel) -> None:
         """Give up the place of a channel that ended; on the server's thread."""
