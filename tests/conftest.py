@@ -6,7 +6,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from tests import again, not_run
+from tests import again, not_run, sweep
 from tests.harness.pki import Pki
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -27,9 +27,10 @@ hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Whatever does not run, or ran again, is named at the end."""
+    """Whatever does not run, or ran again, is named at the end; so is a log that names a patient."""
     not_run.pytest_configure(config)
     again.pytest_configure(config)
+    sweep.pytest_configure(config)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
