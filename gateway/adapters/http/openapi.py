@@ -73,6 +73,7 @@ def _implied(route: Route) -> Iterable[tuple[int, str, Mapping[str, str]]]:
     yield 400, "The request cannot be read.", {}
     yield 408, "The request did not come whole in time.", {}
     yield 431, "The headers are too large.", {}
+    yield 501, "A transfer coding that is not taken.", {}
     yield 500, "An error of the gateway, by its reference alone.", {}
     yield 503, "A circumstance: send it again.", _RETRY
     if route.access in {Access.SOURCE, Access.CONNECTION}:
