@@ -1,8 +1,8 @@
 """
 S10, the last look of a run: no log that a gateway of any test left names a patient.
 
-At the end every `gateway*.log` below the run's temporary folder is read for what only a patient has: a matricule whose key is right, and
-the names that all invented patients of the samples share. What is found fails the run:
+At the end every `gateway*.log` below the run's temporary folder is read for what only a patient has: a matricule whose key is
+right, and the names that all invented patients of the samples share. What is found fails the run:
 
     LEFT IN A LOG: <file>:<line>: <what>
 
