@@ -1,5 +1,6 @@
 """The server's thread: it reads and writes all connections of the door; others answer."""
 
+import collections
 import logging
 import socket
 import threading
@@ -13,6 +14,7 @@ from waitress.task import ThreadedTaskDispatcher
 from gateway.adapters.http.application import WsgiApplication
 from gateway.adapters.http.channel import Channel, Shared, adjustments
 from gateway.model.source import Peer
+from gateway.telemetry import events as told
 
 #: How often what takes too long is looked for, in seconds.
 _LOOK_SECONDS: Final = 0.5
@@ -43,15 +45,15 @@ class Pool:
         self._shared = shared
         self._ended = ended
         self._trigger = trigger.trigger(self.map)
-        #: Held while the thread is woken: its descriptor, once closed, may be somebody else's.
-        self._waking = threading.Lock()
-        self._is_over = False
         self._tasks = ThreadedTaskDispatcher()
         self._tasks.set_thread_count(shared.spec.threads)
         self._stopping = threading.Event()
         #: Its pipe is closed with it: nobody writes to a descriptor that may be somebody else's by then.
         self._waking = threading.Lock()
         self._is_over = False
+        #: What is to be done on the thread. Not the trigger's own list: it is gone through under a lock that who adds to it takes
+        #: as well, and `_waking` is taken by both.
+        self._work: collections.deque[Callable[[], None]] = collections.deque()
         self._thread = threading.Thread(target=self._run, name=f"{shared.spec.door}-server", daemon=True)
         self._thread.start()
 
@@ -71,9 +73,8 @@ class Pool:
 
     def later(self, work: Callable[[], None]) -> None:
         """Do something on the server's thread."""
-        with self._waking:
-            if not self._is_over:
-                self._trigger.pull_trigger(work)
+        self._work.append(work)
+        self.pull_trigger()
 
     def drain(self) -> None:
         """Read no more; answer what was fully received, and close each connection then."""
@@ -110,6 +111,8 @@ class Pool:
         try:
             while not self._stopping.is_set():
                 wasyncore.poll2(_LOOK_SECONDS, self.map)
+                while self._work:
+                    self._do(self._work.popleft())
                 now = time.monotonic()
                 if now - looked >= _LOOK_SECONDS:
                     looked = now
@@ -123,6 +126,13 @@ class Pool:
             with self._waking:
                 self._is_over = True
                 self._trigger.close()
+
+    def _do(self, work: Callable[[], None]) -> None:
+        """Do one thing; what goes wrong with one connection ends no other."""
+        try:
+            work()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the others are read on
+            told.InternalError.of(error, door=self._shared.spec.door, reason="connection").emit()
 
     def _take(self, link: socket.socket, peer: Peer, taken: Callable[[Channel], None], lost: Callable[[], None]) -> None:
         try:
