@@ -47,6 +47,8 @@ class GatewayProcess:
         self.https_port = 0
         #: Where MLLP is spoken over TLS; 0: nowhere.
         self.tls_port = 0
+        #: Where HTTP is spoken over TLS; 0: nowhere.
+        self.http_tls_port = 0
         #: Where its metrics are, if anywhere.
         self.page: str | None = None
 
@@ -85,7 +87,7 @@ class GatewayProcess:
         said = msgspec.json.decode(ready)
         self.port, self.http_port, self.page = int(said["mllp_port"]), int(said.get("http_port", 0)), said.get("metrics")
         self.https_port = int(said.get("http_tls_port", 0))
-        self.tls_port = int(said.get("mllp_tls_port") or 0)
+        self.tls_port, self.http_tls_port = int(said.get("mllp_tls_port") or 0), int(said.get("http_tls_port") or 0)
         return self.port
 
     @property
