@@ -11,7 +11,6 @@ more it is not read. Whoever is gone by then does not hear it: what it says is o
 """
 
 import asyncio
-import socket
 from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -21,7 +20,8 @@ from typing import Final
 from gateway.adapters.hl7v2.answers import Later
 from gateway.adapters.hl7v2.session import Session
 from gateway.adapters.mllp.budget import Budget
-from gateway.adapters.mllp.frame import END, START, Fault, Frame, FrameError, FrameReader
+from gateway.adapters.mllp.frame import END, START, Frame, FrameError, FrameReader
+from gateway.adapters.mllp.line import code_of, keep_alive
 from gateway.model.ports import Unavailable
 from gateway.telemetry import events as told
 from gateway.telemetry import points
@@ -35,10 +35,6 @@ APART_SECONDS: Final = 0.02
 
 #: How long a connection whose boundary is lost stays open for the sender to read the answer.
 LINGER_SECONDS: Final = 10.0
-
-_CODES: Final = {Fault.TOO_LARGE: "TOO_LARGE", Fault.OVERLOADED: "OVERLOADED"}
-
-_KEEPALIVE: Final = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4))
 
 
 class MllpConnection(asyncio.Protocol):
@@ -123,7 +119,7 @@ class MllpConnection(asyncio.Protocol):
         if not isinstance(transport, asyncio.Transport):
             raise TypeError("MLLP is spoken over a stream")
         self._transport = transport
-        _keep_alive(transport.get_extra_info("socket"))
+        keep_alive(transport.get_extra_info("socket"))
         told.ConnectionOpened(door=self._door, connection=self._number, peer=self._peer).emit()
         self._rearm()
 
@@ -386,21 +382,3 @@ class MllpConnection(asyncio.Protocol):
             seconds=(self._now() - self._opened).total_seconds(),
         ).emit()
         self._ended(self)
-
-
-def code_of(error: FrameError) -> str:
-    """Return the problem code of a frame that could not be received whole."""
-    if error.fault is Fault.LOST and not error.size:
-        return "MSH_ABSENT"
-    return _CODES.get(error.fault, "MESSAGE_TRUNCATED")
-
-
-def _keep_alive(link: socket.socket | None) -> None:
-    """Find out within two minutes that the machine at the other end is gone, and never hold back an answer."""
-    if link is None:
-        return
-    link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    link.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, value in _KEEPALIVE:
-        if hasattr(socket, name):
-            link.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)

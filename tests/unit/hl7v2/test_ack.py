@@ -1,5 +1,6 @@
 """The acknowledgment as its readers see it: by our own reader, and by a foreign one."""
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.mappers.hl7v2.ack import APPLICATION_ERRORS, MOST_ERRORS, read_ack, render, said
+from gateway.mappers.hl7v2.dialect import escaped
 from gateway.mappers.hl7v2.header import Header, read_head, read_header, salvage
 from gateway.model.place import Place
 from gateway.model.problem import ERR3_TEXT, Answer, Problem, Severity, Unreadable
@@ -195,6 +197,44 @@ def test_no_value_breaks_the_answer(text: str, charset: str) -> None:
     answered = read_ack(ack)
     assert (answered.control_id, answered.errors[0].diagnostic) == (kept, kept)
     assert read_head(ack)[0].components[5][: 2 if kept else 1] == ((kept, kept) if kept else ("",))
+
+
+#: What a document or a resource may carry in on purpose: separators, ends of segments and frames, escapes already made.
+SMUGGLED = st.lists(
+    st.sampled_from(
+        ["|", "^", "~", "\\", "&", "\r", "\n", "\x0b", "\x1c\r", "\rMSA|AA|1", "\\F\\", "\\X0D\\", "\u2028", "\x85", "é", " a "]
+    )
+    | st.characters(codec="utf-8", exclude_characters="\0"),
+    max_size=12,
+).map("".join)
+
+
+def as_the_foreign_reader_keeps(text: str) -> str:
+    """A text on the wire as hl7apy gives it: separators stay escaped, and of hexadecimal escapes the escape character is too."""
+    return re.sub(
+        r"\\(?:[FSTRE]|(X[0-9A-F]{2}))\\", lambda one: f"\\E\\{one[1]}\\E\\" if one[1] else one[0], escaped(text)
+    ).strip()
+
+
+@given(SMUGGLED, SMUGGLED, st.sampled_from(list(Answer)), st.booleans())
+def test_any_text_reads_back_as_itself_by_both_readers(one: str, other: str, answer: Answer, enhanced: bool) -> None:
+    components = dict.fromkeys((3, 4, 5, 6, 11), (one, other))
+    to = Header(control_id=one, trigger=other, charset="UNICODE UTF-8", components=components, version="2.5")
+    problems = [Problem(code="INS_KEY", detail=one), Problem(code="OPPOSED", detail=other, place=PROBLEM.place)]
+    ack = render(to, answer, problems, control_id=one, at=AT, reference=other, enhanced=enhanced)
+    kept, last = ("".join("?" if "\x80" <= c <= "\x9f" else c for c in text) for text in (one, other))
+    names = ["MSH", "MSA", "ERR", "ERR"]
+    ours = read_ack(ack)
+    assert [segment.name for segment in read_head(ack)[1].segments] == names
+    assert (ours.code, ours.control_id, ours.reference) == (answer.value, kept, last)
+    assert [error.diagnostic for error in ours.errors] == [kept, last]
+    theirs = foreign(ack)
+    assert [child.name for child in theirs.children] == names
+    assert len(ack.split(b"\r")) == len(names) + 1
+    found = [theirs.msa.msa_2, theirs.msa.msa_3, *(child.err_7 for child in theirs.children if child.name == "ERR")]
+    assert [(field.value or "").strip() for field in found] == [
+        as_the_foreign_reader_keeps(text) for text in (kept, last, kept, last)
+    ]
 
 
 def test_what_is_no_acknowledgment() -> None:
