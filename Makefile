@@ -47,6 +47,20 @@ $(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
 	@$(PIP) install --require-hashes -r requirements-dev.lock
 	@touch $@
 
+# The TLS scanner wants an older `cryptography` than ours: it has an environment of its own. Where it cannot be made (no wheel for
+# the machine), the tests that scan say that they did not run.
+SCAN    := .venv-scan
+SCANPIP  = $(SCAN)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes
+
+$(SCAN)/.done: requirements-scan.lock
+	@echo "making $(SCAN): the TLS scanner of the tests" >&2
+	@rm -rf $(SCAN)
+	@$(PYTHON) -m venv $(SCAN)
+	@sed -n '/^setuptools==/,/# via/p' requirements-scan.lock >$(SCAN)/build.txt
+	@$(SCANPIP) -r $(SCAN)/build.txt
+	@$(SCANPIP) --no-build-isolation -r requirements-scan.lock
+	@touch $@
+
 demo: $(VENV)/.runtime ## the gateway in a minute, live, on free ports and in a fresh folder
 	@$(BIN)/python -m gateway.demo
 
@@ -55,6 +69,7 @@ demo-real: $(VENV)/.runtime ## the same minute with doors and workers over Rabbi
 
 # The tests start a PostgreSQL server of their own; TEST_DATABASE_URL names another one for the contract suites alone.
 test: $(VENV)/.dev ## every test but the proof, in parallel
+	@$(MAKE) --no-print-directory $(SCAN)/.done || echo "make test: without the TLS scanner" >&2
 	@$(BIN)/python -m tests.harness.postgres
 	@timeout --foreground --kill-after=30s $(LIMIT) $(PYTEST) -n $(WORKERS) $(TESTS) $(ARGS) || { \
 	  code=$$?; test $$code -ne 124 || echo "make test: stopped after $(LIMIT)" >&2; exit $$code; }
@@ -107,10 +122,12 @@ wheel: $(VENV)/.runtime ## build the wheel into dist/
 # --universal: one file for every platform and every Python from 3.11 on. `uv` need not be in .venv: UV=path names it.
 UV ?= uv
 LOCK = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --group build pyproject.toml
-lock: ## compute both lock files again (needs uv; UPGRADE=--upgrade for newer versions)
+lock: ## compute the lock files again (needs uv; UPGRADE=--upgrade for newer versions)
 	@$(LOCK) $(UPGRADE) -o requirements.lock >/dev/null
 	@$(LOCK) $(UPGRADE) --extra test --extra lint -c requirements.lock -o requirements-dev.lock >/dev/null
-	@! grep -n '://' requirements.lock requirements-dev.lock
+	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header $(UPGRADE) requirements-scan.in \
+	  -o requirements-scan.lock >/dev/null
+	@! grep -n '://' requirements.lock requirements-dev.lock requirements-scan.lock
 
 clean: ## remove .venv, caches and what was built
-	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist build
+	@rm -rf $(VENV) $(SCAN) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist build

@@ -146,7 +146,7 @@ def names(requirements: list[str]) -> set[str]:
     return {re.sub(r"[-_.]+", "-", re.split(r"[\s<>=!~;\[]", each, maxsplit=1)[0]).lower() for each in requirements}
 
 
-@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-dev.lock"])
+@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-dev.lock", "requirements-scan.lock"])
 def test_what_is_installed_is_pinned_with_hashes(root: Path, lock: str) -> None:
     entries = locked(root / lock)
     assert entries
