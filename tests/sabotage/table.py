@@ -7,6 +7,7 @@ ours. What lies between door and store is in `pipeline`.
 
 from typing import Final
 
+from tests.sabotage.consents import CONSENTS
 from tests.sabotage.pipeline import PIPELINE
 from tests.sabotage.posting import POSTING
 from tests.sabotage.resources import RESOURCES
@@ -488,4 +489,5 @@ SABOTAGES: Final[tuple[Sabotage, ...]] = (
     *PIPELINE,
     *POSTING,
     *RESOURCES,
+    *CONSENTS,
 )
