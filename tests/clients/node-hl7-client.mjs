@@ -9,7 +9,7 @@ const tlsAt = all.indexOf('--');
 const [port, form, ...files] = tlsAt < 0 ? all : all.slice(0, tlsAt);
 const [ca, certificate, key] = tlsAt < 0 ? [] : all.slice(tlsAt + 1);
 const texts = files.map((file) => readFileSync(file, 'utf-8').trimEnd().replaceAll('\n', '\r'));
-const tls = ca && { ca: readFileSync(ca), cert: readFileSync(certificate), key: readFileSync(key) };
+const tls = ca && { ca: readFileSync(ca), cert: readFileSync(certificate), key: readFileSync(key), servername: 'localhost' };
 
 const envelope = { sep: '|' };
 function parcel() {
