@@ -44,6 +44,8 @@ _ASK: Final = "Ask at the address of Content-Location what became of it."
 
 _MESSAGE_ID: Final = re.compile(r"[A-Za-z0-9._~:+/=-]{1,199}", re.ASCII)
 
+_MATRICULE: Final = re.compile(r"[1-9]\d{4}(?:\d\d|2[ABab])\d{6}", re.ASCII)
+
 #: What a body is that could not be read.
 _NOTHING: Final = Loaded({}, {}, (), b"")
 
@@ -215,9 +217,28 @@ class FhirRoutes:
         *grants: Grant,
         parameters: Sequence[Parameter] = (),
     ) -> Route:
-        is_bundle = path == ""
-        answered = _resource("Bundle" if is_bundle else path.removeprefix("/"))
-        good = () if is_bundle else (_good(201, "In the record.", answered, Location="The resource.", ETag='W/"1"'),)
+        kind = path.removeprefix("/") or "Bundle"
+        answered = _resource(kind)
+        good = [_good(200, "It was there before: nothing changed.", answered, Location="The resource.", ETag='W/"1"')]
+        if path:
+            good.append(_good(201, "In the record.", answered, Location="The resource.", ETag='W/"1"'))
+        else:
+            good = [_good(200, "A transaction-response.", answered)]
+        refused = [
+            refusal(Style.FHIR, 403, "The patient is opposed, or the source has no such right."),
+            refusal(Style.FHIR, 406, "JSON is the only format."),
+            refusal(Style.FHIR, 422, "The resource, its patient or its document is wrong; with places."),
+        ]
+        if path:
+            refused.append(refusal(Style.FHIR, 412, "A condition that is not tested here."))
+        if grants:
+            queued = {"Content-Location": "Where to ask.", "Retry-After": "Seconds."}
+            text = "Durable, not decided yet (Prefer: respond-async), or parked."
+            good.append(_good(202, text, _resource("OperationOutcome"), **queued))
+            refused += [
+                refusal(Style.FHIR, 404, "The patient has no record here."),
+                refusal(Style.FHIR, 409, "Other content under this id, a stale version, or a closed record."),
+            ]
         return Route(
             method="POST",
             path=f"{BASE}{path}",
@@ -227,24 +248,9 @@ class FhirRoutes:
             grants=grants,
             handler=handler,
             consumes=CONSUMES,
-            body_schema=_resource("Bundle" if is_bundle else path.removeprefix("/")),
+            body_schema=answered,
             parameters=(*parameters, _FORMAT, _PREFER),
-            answers=(
-                *good,
-                _good(200, "A transaction-response." if is_bundle else "It was there before: nothing changed.", answered),
-                _good(
-                    202,
-                    "Durable, not decided yet (Prefer: respond-async), or parked.",
-                    _resource("OperationOutcome"),
-                    **{"Content-Location": "Where to ask.", "Retry-After": "Seconds."},
-                ),
-                refusal(Style.FHIR, 403, "The patient is opposed, or the source has no such right."),
-                refusal(Style.FHIR, 404, "The patient has no record here."),
-                refusal(Style.FHIR, 406, "JSON is the only format."),
-                refusal(Style.FHIR, 409, "Other content under this id, a stale version, or a closed record."),
-                refusal(Style.FHIR, 412, "A condition that is not tested here."),
-                refusal(Style.FHIR, 422, "The resource, its patient or its document is wrong; with places."),
-            ),
+            answers=(*good, *refused),
             style=Style.FHIR,
             waits=True,
         )
@@ -289,7 +295,9 @@ def _message_id(call: Call, loaded: Loaded) -> str:
     known = loaded.tree.get("identifier")
     first = known[0] if isinstance(known, list) and known else None
     value = first.get("value") if isinstance(first, dict) else None
-    return value if isinstance(value, str) and _MESSAGE_ID.fullmatch(value) else ""
+    # It is shown in lists and lines: one that may be made of a matricule is not.
+    fits = isinstance(value, str) and _MESSAGE_ID.fullmatch(value) and not _MATRICULE.search(value)
+    return str(value) if fits else ""
 
 
 def _identifier(loaded: Loaded, name: str) -> tuple[str, str] | None:

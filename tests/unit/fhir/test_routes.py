@@ -386,6 +386,22 @@ def test_a_consent_is_answered_once_it_is_committed(world: _World) -> None:
     assert answer.headers["Location"] == f"/fhir/Consent/{made.id}/_history/1"
 
 
+@pytest.mark.parametrize(
+    ("identifier", "known"),
+    [
+        ("urn:uuid:0c3201bd-1cbf-4d64-b04d-cd9187a4c6e0", "urn:uuid:0c3201bd-1cbf-4d64-b04d-cd9187a4c6e0"),
+        ("oppo-284103523811464", ""),
+        ("oppo-1780' OR 1", ""),
+    ],
+)
+def test_an_identifier_that_no_list_may_show_is_no_message_id(world: _World, identifier: str, known: str) -> None:
+    world.post("/fhir/Consent", _edited("07", identifier=[{"value": identifier}]), source=GAM)
+    ((reception, _),) = world.hands.stated
+    assert reception.message_id == known
+    world.post("/fhir/Consent", _edited("07", identifier=[{"value": identifier}]), source=GAM, DMP_Message_Id="m-1")
+    assert world.hands.stated[1][0].message_id == "m-1"
+
+
 def test_a_consent_sent_again_has_the_first_address(world: _World) -> None:
     world.hands.answer = Outcome(verdict=Verdict.DUPLICATE, receipt="R9", first="R0")
     answer = world.post("/fhir/Consent", _sample("07"), source=GAM)
