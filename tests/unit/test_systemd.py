@@ -14,7 +14,7 @@ from gateway.wiring import supervisor, working
 from gateway.wiring.gateway import DRAIN_SECONDS
 
 FOLDER = Path(__file__).resolve().parents[2] / "samples" / "systemd"
-SERVICES = ("dmp-gateway.service", "dmp-gateway-mllp@.service", "dmp-gateway-worker@.service")
+SERVICES = ("dmp-gateway.service", "dmp-gateway-mllp@.service", "dmp-gateway-http@.service", "dmp-gateway-worker@.service")
 #: What a process that reads foreign documents does not need.
 CLOSED = {
     "StateDirectory": "dmp-gateway",
