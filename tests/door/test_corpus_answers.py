@@ -306,6 +306,6 @@ def test_two_messages_of_one_file_sent_each_in_its_frame(folder: Path, tmp_path:
 def test_a_sender_that_is_not_admitted_is_told_to_send_again(folder: Path, tmp_path: Path) -> None:
     with Door(tmp_path) as door:
         for row in ROWS:
-            answered = door.ask(in_original_mode((folder / row.file).read_bytes()))
-            assert (answered.code, errors_of(answered)[0][0]) == ("AR", "SOURCE_UNKNOWN"), row.file
+            for answered in asked(door, (folder / row.file).read_bytes()):
+                assert (answered.code, errors_of(answered)[0][0]) == ("AR", "SOURCE_UNKNOWN"), row.file
         assert door.deposits() == []

@@ -41,11 +41,16 @@ def decided(outcome: Outcome) -> Answer:
 
 
 def problems_of(outcome: Outcome) -> tuple[Problem, ...]:
-    """Return every problem of a deposit's outcome, those of its documents among them, each once; of what is parked, PARKED."""
+    """
+    Return every problem of a deposit's outcome; of what is parked, PARKED.
+
+    What is said of the whole is not said of each document again.
+    """
     if not outcome.verdict.final:
         return (Problem(code="PARKED"),)
-    every = (*outcome.problems, *(problem for document in outcome.documents for problem in document.problems))
-    return tuple(dict.fromkeys(every))
+    whole = {problem.code for problem in outcome.problems}
+    of_documents = (problem for document in outcome.documents for problem in document.problems if problem.code not in whole)
+    return tuple(dict.fromkeys((*outcome.problems, *of_documents)))
 
 
 def asks_again(problem: Problem) -> bool:

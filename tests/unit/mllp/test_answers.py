@@ -268,6 +268,18 @@ def test_a_source_that_waits_for_the_decision_hears_it(outcome: Outcome, answer:
         assert found.first.errors[0].condition == "207"
 
 
+def test_what_is_said_of_the_whole_is_not_said_again_of_each_document() -> None:
+    door = decided()
+    parts = tuple(
+        DocumentOutcome(unique_id=name, verdict=Verdict.REFUSED, problems=(Problem(code=code, document=number),))
+        for number, (name, code) in enumerate((("1.2", "RECORD_ABSENT"), ("1.3", "OTHER_CONTENT")))
+    )
+    door.deposits.outcome = Outcome(verdict=Verdict.REFUSED, problems=(Problem(code="RECORD_ABSENT"),), documents=parts)
+    found = hear(door, sample(DEPOSIT))
+    assert found.first is not None
+    assert codes(found.first) == ["RECORD_ABSENT", "OTHER_CONTENT"]
+
+
 def test_what_is_not_decided_in_time_is_sent_again() -> None:
     door = decided(wait=0.05)
     found = hear(door, sample(DEPOSIT))
