@@ -1,5 +1,9 @@
 """The real process model: doors and workers as processes over a broker and a database, from the socket to the row."""
 
+import os
+import signal
+import socket
+import ssl
 import time
 from pathlib import Path
 
@@ -8,6 +12,8 @@ import pytest
 from tests.harness.broker_door import BrokerDoor
 from tests.harness.day import biology, ipp, mdm, oru, radiology, says, someone, stamp
 from tests.harness.door import stored_documents
+from tests.harness.pki import Pki
+from tests.unit.mllp.doubles import sample
 
 pytestmark = [pytest.mark.door, pytest.mark.faults]
 
@@ -73,3 +79,32 @@ def test_a_killed_door_comes_back_on_its_port(tmp_path: Path) -> None:
             except OSError:
                 time.sleep(0.05)
         assert door.processes()["mllp"] != before
+
+
+def test_doors_share_a_port_with_tls_and_all_take_new_certificates(tmp_path: Path, pki: Pki) -> None:
+    files = pki.write(tmp_path / "tls")
+    environment = {f"DMP_GATEWAY_TLS_{name.upper()}": str(path) for name, path in files.items()}
+    certificate, key = pki.client.write(tmp_path, "client")
+    trusted = ssl.create_default_context(cadata=pki.servers.pem.decode())
+    trusted.load_cert_chain(certificate, key)
+
+    def shown(port: int) -> bytes | None:
+        with (
+            socket.create_connection(("127.0.0.1", port), timeout=10) as link,
+            trusted.wrap_socket(link, server_hostname="localhost") as secured,
+        ):
+            secured.sendall(b"\x0b" + sample("adt/02") + b"\x1c\r")
+            assert b"MSA|A" in secured.recv(65_536)
+            return secured.getpeercert(binary_form=True)
+
+    with BrokerDoor(tmp_path, doors=2, environment=environment | {"DMP_GATEWAY_MLLP_TLS_LISTEN": "127.0.0.1:0"}) as door:
+        port = door.process.tls_port
+        first = {shown(port) for _ in range(12)}
+        assert len(first) == 1
+        pki.servers.issue("dns:localhost").write(tmp_path / "tls", "server")
+        os.kill(door.process.pid, signal.SIGHUP)
+        limit = time.monotonic() + 20
+        while (found := {shown(port) for _ in range(12)}) & first:
+            assert time.monotonic() < limit, "a door still shows the old certificate"
+            time.sleep(0.1)
+        assert len(found) == 1
