@@ -1,6 +1,7 @@
 """Many connections against one door: whoever merely connects keeps nobody out."""
 
 import asyncio
+import resource
 import socket
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -37,10 +38,14 @@ async def served(found: Opened) -> None:
         assert (await other.ask(framed(MESSAGE))).code == "AA"
 
 
-def test_hundreds_of_silent_connections_leave_another_served() -> None:
+@pytest.mark.parametrize("count", [400, pytest.param(10_000, marks=pytest.mark.proof)])
+def test_many_silent_connections_leave_another_served(count: int) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, count + 500)), hard))
+
     async def scenario() -> None:
         async with opened_plain(connection_limit=16, connections=(FLOOD,)) as found:
-            links = await connected(found.door.port, 400, "127.0.0.2")
+            links = await connected(found.door.port, count, "127.0.0.2")
             try:
                 for _ in range(5):
                     await served(found)
@@ -49,7 +54,10 @@ def test_hundreds_of_silent_connections_leave_another_served() -> None:
                 for link in links:
                     link.close()
 
-    run(scenario)
+    try:
+        run(scenario)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_one_that_spoke_stays_while_silent_ones_come_and_go() -> None:
