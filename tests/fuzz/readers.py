@@ -16,6 +16,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from gateway.adapters.http import body, multipart
 from gateway.adapters.http.call import MediaType, Refused
 from gateway.adapters.mllp.frame import FrameReader
@@ -30,6 +32,7 @@ from gateway.mappers.hl7v2.header import digest, read_header, salvage
 from gateway.mappers.hl7v2.tokens import Message
 from gateway.model.problem import Answer, Problem, Unreadable
 from gateway.model.problems import CODES
+from gateway.model.source import Grant
 from gateway.model.submission import Deposit, Reception, Submission
 from gateway.queue import request, seal, wire
 from gateway.queue.errors import Unopened
@@ -73,6 +76,8 @@ class Readers:
         self.documents = [path.read_bytes() for path in sorted((folder / "cda").iterdir())]
         self.resources = [path.read_bytes() for path in sorted((folder / "fhir").glob("*.json"))]
         self.directory = load(None, {}, {}).settings.directory
+        trusted = [source for source in self.directory.sources if Grant.IDENTITY_ASSERTED in source.grants]
+        self._senders = (msgspec.structs.replace(trusted[0], grants=frozenset(Grant)), self.directory.sources[0])
         self.written = [wire.encode(each) for each in map(self._deposit, self.messages) if each is not None]
         self._keys = self._made_keys()
         sealed = [seal.seal(each, keys=self._keys, lane=_LANE, receipt=_RECEIPT) for each in self.written[:3]]
@@ -262,13 +267,14 @@ class Readers:
         except Unreadable as refused:
             problems = refused.problems
         else:
-            kind = loaded.tree.get("resourceType"), loaded.tree.get("type")
-            reader = {
-                ("Bundle", "document"): document_bundle.read,
-                ("DocumentReference", None): simplified.read,
-                ("Consent", None): consent.read,
-            }.get(kind if isinstance(kind[1], str | None) and isinstance(kind[0], str | None) else (None, None), provide.read)
-            for source in self.directory.sources[:2]:
+            name, kind = loaded.tree.get("resourceType"), loaded.tree.get("type")
+            if name == "Bundle" and kind == "document":
+                reader = document_bundle.read
+            elif name == "DocumentReference":
+                reader = simplified.read
+            else:
+                reader = consent.read if name == "Consent" else provide.read
+            for source in self._senders:
                 try:
                     found = reader(loaded, source, self.directory, "test")
                 except Unreadable as refused:

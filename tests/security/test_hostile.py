@@ -21,8 +21,8 @@ pytestmark = [pytest.mark.faults]
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 1.0
 #: Beside four times the input: what the allocator takes at once, and what many small pieces weigh before their limit is met:
-#: 20 000 segments, a hundred thousand objects.
-FLOOR_KB = {"frame": 2048, "er7": 12 * 1024, "cda": 4096, "json": 64 * 1024}
+#: 20 000 segments, a hundred thousand objects or attributes.
+FLOOR_KB = {"frame": 2048, "er7": 12 * 1024, "cda": 16 * 1024, "json": 64 * 1024, "fhir": 16 * 1024}
 #: Problems that are of the whole payload: there is no place to name.
 PLACELESS = {"MSH_ABSENT"}
 
