@@ -145,7 +145,7 @@ def _opened(keys: Keys) -> Callable[[tuple[Deposit, bytes]], Deposit]:
 class _Taken:
     """Takes every deposit, at no cost."""
 
-    async def publish(self, *_: object) -> None:
+    async def publish(self, *_: object, **_more: object) -> None:
         return None
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hl7apy.core import Message as Foreign
 from hl7apy.parser import parse_message
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.mappers.hl7v2.ack import APPLICATION_ERRORS, MOST_ERRORS, read_ack, render, said
@@ -216,6 +216,7 @@ def as_the_foreign_reader_keeps(text: str) -> str:
     ).strip()
 
 
+@settings(max_examples=40)
 @given(SMUGGLED, SMUGGLED, st.sampled_from(list(Answer)), st.booleans())
 def test_any_text_reads_back_as_itself_by_both_readers(one: str, other: str, answer: Answer, enhanced: bool) -> None:
     components = dict.fromkeys((3, 4, 5, 6, 11), (one, other))

@@ -3,7 +3,7 @@
 import hl7
 import pytest
 from hl7apy.parser import parse_message
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.mappers.hl7v2 import batch
@@ -140,6 +140,7 @@ def test_who_sends_a_batch_is_known_before_it_is_read() -> None:
     assert batch.salvaged(b"FHS") is not None
 
 
+@settings(max_examples=40)
 @given(batches(), st.text(max_size=30))
 def test_the_answer_is_a_batch_that_readers_we_did_not_write_read(made: Made, text: str) -> None:
     bundle = batch.cut(made.payload)
