@@ -20,6 +20,7 @@ _FORM: Final = (
     "UNSTORABLE_TEXT FHIR_CODE FHIR_MODIFIER"
 )
 
+_DIFFERS: Final = "ATTACHMENT_DIFFERS DOCUMENT_ID_DIFFERS TRAITS_MISSING"
 _WHOLE: Final = {"contentType": "application/xml", "data": base64.b64encode(CDA.encode()).decode()}
 _SUBJECTS: Final = {
     "another server": f"{_WEB}/Patient/1",
@@ -136,7 +137,7 @@ def _contents() -> Iterator[Case]:
         "another size": {**_WHOLE, "size": 1},
         "a negative size": {**_WHOLE, "size": -1},
     }.items():
-        codes = f"{_FORM} DOCUMENT_EMPTY CONTENT_MISMATCH XML_INVALID NOT_CDA BASE64_INVALID ATTACHMENT_DIFFERS DOCUMENT_ID_DIFFERS TRAITS_MISSING"
+        codes = f"{_FORM} DOCUMENT_EMPTY CONTENT_MISMATCH XML_INVALID NOT_CDA BASE64_INVALID {_DIFFERS}"
         yield case(f"content: {name}", "fhir", changed(SIMPLE, ("content.0.attachment", attachment)), codes)
 
 
