@@ -52,7 +52,7 @@ def test_what_is_answered_survives_a_kill_of_the_door_and_both_workers(
     # A few more are answered while the kill is on its way.
     assert counted and 30 <= int(counted[1]) < 60
     log = (tmp_path / "gateway.log").read_text()
-    assert log.count('"process.ended"') == 3
+    assert log.count('"process.ended"') == 4
     assert not told.gateway.running
     assert "Traceback" not in log
 
