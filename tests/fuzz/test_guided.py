@@ -11,7 +11,7 @@ pytestmark = [pytest.mark.faults]
 
 
 def test_no_input_makes_a_reader_fail(tmp_path: Path) -> None:
-    figures = campaign("any", tmp_path / "found", seconds=6, seed=20_261_121)
+    figures = campaign("any", tmp_path / "found", seconds=4, seed=20_261_121)
     assert figures.executions > 500, "the campaign did not get to work"
     assert figures.edges > 500, "no branch of the gateway was counted"
     if figures.findings:

@@ -65,6 +65,7 @@ ALLOWED = {
     ("trusts any certificate", "cli/doctor_trust.py"): "looks at what our own door shows, and compares it with the file",
     ("reads XML", "mappers/cda/xml.py"): "the one factory of parsers",
     ("reads JSON at a door", "mappers/fhir/json.py"): "the one reader of JSON from outside",
+    ("reads JSON at a door", "mappers/fhir/slices.py"): "finds where the entries stand in what that reader has taken",
 }
 
 
