@@ -55,7 +55,6 @@ MADE_UP: Final = (
     (r"gateway/terminology/data/.*", r"[A-Za-z0-9+/=_.-]+", "codes of a public value set"),
     (r"tests/golden/.*", r"[0-9a-f]{40}|[0-9a-f]{64}", "hashes of documents"),
     (r"samples/(fhir|postman)/.*", r"[A-Za-z0-9+/\\]+=*\\?", "a made-up document, or its hash"),
-    (r"samples/postman/.*", r"[A-Za-z0-9+/]+=*", "the same documents, as the collection posts them"),
     (r"samples/recipe/.*", r"Connexion secrète", "the name of a flag"),
     (r"tests/.*", r"[0-9A-Fa-f]{1,16}", "a number: of a patient, of an establishment"),
 )
