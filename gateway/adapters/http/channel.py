@@ -21,10 +21,10 @@ from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.task import ErrorTask, WSGITask
 from waitress.utilities import Error
 
+from gateway.adapters.budget import Budget
 from gateway.adapters.http.application import PEER
 from gateway.adapters.http.call import Refused, Reply
 from gateway.adapters.http.spec import HEADER_BYTES, Spec
-from gateway.adapters.mllp.budget import Budget
 from gateway.model.problem import Problem
 from gateway.model.source import Peer
 

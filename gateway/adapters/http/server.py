@@ -22,7 +22,7 @@ from gateway.adapters.http.registry import Renderer, Route, Style
 from gateway.adapters.http.relay import Relay, carry
 from gateway.adapters.http.routes import table
 from gateway.adapters.http.spec import Spec
-from gateway.adapters.mllp.places import who_gives_way
+from gateway.adapters.places import who_gives_way
 from gateway.adapters.tls import Asked, Reloading
 from gateway.adapters.tls_listener import TlsListener, TlsSpec
 from gateway.adapters.trust import may_speak_plainly

@@ -17,9 +17,9 @@ from datetime import datetime
 from functools import partial
 from typing import Final
 
+from gateway.adapters.budget import Budget
 from gateway.adapters.hl7v2.answers import Later
 from gateway.adapters.hl7v2.session import Session
-from gateway.adapters.mllp.budget import Budget
 from gateway.adapters.mllp.frame import END, START, Frame, FrameError, FrameReader
 from gateway.adapters.mllp.line import code_of, keep_alive
 from gateway.model.ports import Unavailable

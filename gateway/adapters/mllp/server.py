@@ -7,11 +7,11 @@ from typing import Final
 
 import msgspec
 
+from gateway.adapters.budget import Budget
 from gateway.adapters.hl7v2.session import Session
-from gateway.adapters.mllp.budget import Budget
 from gateway.adapters.mllp.connection import MllpConnection
-from gateway.adapters.mllp.places import who_gives_way
 from gateway.adapters.mllp.spec import Spec
+from gateway.adapters.places import who_gives_way
 from gateway.adapters.tls import Asked, Reloading
 from gateway.adapters.tls_listener import TlsListener, TlsSpec
 from gateway.adapters.trust import admitted, may_knock, may_speak_plainly

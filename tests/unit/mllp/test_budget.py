@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.adapters.mllp.budget import FREE_BYTES, Budget
+from gateway.adapters.budget import FREE_BYTES, Budget
 
 
 @pytest.mark.parametrize(("others", "refused"), [(-1, False), (0, False), (1, True)])

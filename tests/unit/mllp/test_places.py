@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.adapters.mllp.places import who_gives_way
+from gateway.adapters.places import who_gives_way
 
 
 @dataclass(eq=False)
