@@ -1,4 +1,4 @@
-"""The story, line by line: each is a real message over the real door, and what the record made of it."""
+"""The story, line by line: each is a real message over a real door, and what the record made of it."""
 
 import os
 import signal
@@ -15,6 +15,7 @@ from rich.console import Console
 
 from gateway.demo.crash import crash
 from gateway.demo.messages import framed, renumbered, sample, stated_at
+from gateway.demo.portal import post
 from gateway.demo.process import COMMAND, GatewayProcess, run_verb
 from gateway.demo.several import SeveralProcesses, prepare
 
@@ -51,7 +52,7 @@ class Story:
 
     def tell(self) -> None:
         """Run every line; `failed` names those that did not end as they must."""
-        out.print(f"{'time':8}  {'sender':11}  {'what':24}  {'answer':7}  {'verdict':9}  {'rule':5} why")
+        out.print(f"{'time':8}  {'sender':15}  {'what':24}  {'answer':7}  {'verdict':9}  {'rule':5} why")
         for verb, status in prepare(self.data) if self.several else ():
             self._check(verb, status == 0, f"status {status}")
             out.print(_line("operator", verb, "command", "failed" if status else "done", ""))
@@ -84,7 +85,8 @@ class Story:
                 "applied",
             ),
             ("the same, sent again", "oru/05-second-report.er7", _as_it_is, "stored"),
-            ("its replacement (v2)", "oru/02-replacement.er7", _as_it_is, "stored"),
+            ("the same by FHIR", "fhir/05-iti105-simple.json", _as_it_is, "duplicate"),
+            ("the first one, version 2", "oru/02-replacement.er7", _as_it_is, "stored"),
             ("the first one again", "oru/01-new-report.er7", _as_it_is, "duplicate"),
             ("an INS with a wrong key", "bad/02-ins-key.er7", _as_it_is, "rejected"),
         )
@@ -98,10 +100,13 @@ class Story:
     def _sent(self, what: str, message: bytes, wanted: str) -> str:
         self._number += 1
         control_id = f"DEMO-{self._number:03}"
-        file = framed([renumbered(message, control_id)], self.folder / f"{control_id}.mllp")
-        _, answers = run_verb("send", str(file), "--to", f"127.0.0.1:{self.gateway.port}", "--keep-going")
+        if message.startswith(b"{"):
+            answer = post(self.gateway.http_port, "/fhir/DocumentReference", message, control_id)
+        else:
+            file = framed([renumbered(message, control_id)], self.folder / f"{control_id}.mllp")
+            _, answers = run_verb("send", str(file), "--to", f"127.0.0.1:{self.gateway.port}", "--keep-going")
+            answer = answers[0]["answer"] if answers else "none"
         deposit = self._decided(control_id)
-        answer = answers[0]["answer"] if answers else "none"
         self._check(what, deposit["state"] == wanted, f"{deposit['state']}, not {wanted}")
         _, pages = run_verb("deposits", "show", deposit["id"], "--data", str(self.data))
         rule = pages[0]["outcome"].get("rule", "") if pages else ""
@@ -133,7 +138,7 @@ class Story:
 
 
 def _line(sender: str, what: str, answer: str, verdict: str, rule: str, *why: str) -> str:
-    return f"{datetime.now(UTC):%H:%M:%S}  {sender:11}  {what:24}  {answer:7}  {verdict:9}  {rule:5} {' '.join(why)}"
+    return f"{datetime.now(UTC):%H:%M:%S}  {sender:15}  {what:24}  {answer:7}  {verdict:9}  {rule:5} {' '.join(why)}"
 
 
 def _as_it_is(message: bytes) -> bytes:

@@ -2,12 +2,14 @@
 
 import os
 import re
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from gateway.demo import crash, story
+from gateway.demo import crash, portal, story
+from gateway.demo.messages import sample
 from gateway.demo.story import Story, main
 from tests.harness import demo_real, postgres, rabbitmq
 
@@ -65,6 +67,38 @@ def slice_of_the_story(self: Story) -> Iterator[str]:
 
 
 LINES = Story._lines
+
+
+def test_what_the_portal_brings_by_fhir_is_the_laboratorys_document_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(story, "crash", lambda *_: None)
+    monkeypatch.setattr(Story, "_lines", two_doors)
+    told = Story(tmp_path, several=False)
+    told.tell()
+    assert told.failed == []
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[2].split()[1:5] == ["sil-valmont", "report", "AA", "stored"]
+    assert lines[3].split()[1:7] == ["portail-valmont", "by", "FHIR", "200", "duplicate", "D-6"]
+
+
+def two_doors(self: Story) -> Iterator[str]:
+    """The record opened, and one report by MLLP and by FHIR."""
+    yield next(LINES(self))
+    yield self._sent("report", sample("oru/05-second-report.er7"), "stored")
+    yield self._sent("by FHIR", sample("fhir/05-iti105-simple.json"), "duplicate")
+
+
+def test_a_portal_without_a_door_has_no_answer(unused_port: int) -> None:
+    assert portal.post(unused_port, "/fhir/DocumentReference", b"{}", "DEMO-1") == "none"
+
+
+@pytest.fixture
+def unused_port() -> Iterator[int]:
+    """A port that is bound and not listened on."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield bound.getsockname()[1]
 
 
 def test_a_line_that_does_not_end_as_it_must_fails_the_demonstration(tmp_path: Path) -> None:
