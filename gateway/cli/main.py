@@ -18,6 +18,7 @@ VERBS: Final = MappingProxyType(
         "worker": ("gateway.cli.processes", "worker", "Run one worker alone, from a broker to a database."),
         "queue": ("gateway.cli.queue", "queue", "See what waits, lane by lane; declare the lanes of a broker."),
         "send": ("gateway.cli.send", "send", "Send HL7v2 messages over MLLP and show the answers."),
+        "listen": ("gateway.cli.listen", "listen", "Receive HL7v2 messages over MLLP, answer as asked, show what came."),
         "record": ("gateway.cli.record", "record", "Open, close, show a record; state or lift an opposition."),
         "deposits": ("gateway.cli.deposits", "deposits", "See where messages went and why."),
         "parked": ("gateway.cli.parked", "parked", "See what was acknowledged and could not be applied."),

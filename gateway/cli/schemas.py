@@ -13,6 +13,7 @@ from gateway.cli.db_backup import BackupMade
 from gateway.cli.db_missing import MissingLine
 from gateway.cli.findings import Finding
 from gateway.cli.import_file import Fault
+from gateway.cli.listen_heard import Heard, Listening
 from gateway.cli.parked import ParkedLine, ParkedPage
 from gateway.cli.queue_status import LaneLine
 from gateway.cli.record_import import ImportSummary
@@ -39,6 +40,8 @@ SCHEMAS: Final = MappingProxyType(
         "queue-status": (LaneLine, "`queue status --json`: one line per lane"),
         "keys-status": (KeyState, "`keys status --json`"),
         "send": (Sent, "`send --json`: one line per message sent"),
+        "listen-start": (Listening, "`listen --json`: its first line, once it listens"),
+        "listen": (Heard, "`listen --json`: one further line per message"),
         "deposits-list": (DepositLine, "`deposits list --json`: one line per message"),
         "deposits-show": (DepositPage, "`deposits show --json`"),
         "parked-list": (ParkedLine, "`parked list --json`: one line per deposit that is parked"),
