@@ -1,6 +1,7 @@
 """Enhanced mode over real sockets: what comes later holds nothing up, is waited for at the end, and is lost with its line."""
 
 import asyncio
+from itertools import pairwise
 
 import pytest
 
@@ -173,3 +174,87 @@ def test_an_answer_that_is_to_come_keeps_an_idle_line_open() -> None:
             assert await sender.reader.read() == b""  # then it is idle
 
     asyncio.run(scenario())
+
+
+def test_two_that_are_decided_at_once_are_sent_apart() -> None:
+    """Clients of the field take what one read gives for one message."""
+
+    async def scenario() -> None:
+        async with opened() as found, peer(found) as sender:
+            await accepted(found, sender, "M-1", "M-2", "M-3")
+            (line,) = found.door._connections
+            written, transport = [], line._transport
+            assert transport is not None
+            passed_on = transport.write
+
+            def write(data: bytes) -> None:
+                written.append(asyncio.get_running_loop().time())
+                passed_on(data)
+
+            with pytest.MonkeyPatch.context() as patched:
+                patched.setattr(transport, "write", write, raising=False)
+                for outcome in found.deposits.outcomes:
+                    outcome.set_result(STORED)
+                assert {said(await sender.answer()) for _ in range(3)} == {("AA", f"M-{number}") for number in (1, 2, 3)}
+            assert min(later - earlier for earlier, later in pairwise(written)) >= connection.APART_SECONDS
+
+    asyncio.run(scenario())
+
+
+def test_a_lost_boundary_costs_no_answer_that_is_still_to_come() -> None:
+    async def scenario() -> None:
+        async with opened() as found, peer(found) as sender:
+            await accepted(found, sender, "M-1")
+            await sender.send(b"no frame")
+            assert (await sender.answer()).code == "AE"
+            found.deposits.outcomes[0].set_result(STORED)
+            assert said(await sender.answer()) == ("AA", "M-1")
+            assert await sender.reader.read() == b""
+
+    asyncio.run(scenario())
+
+
+def test_a_frame_without_its_last_byte_is_answered_to_the_end() -> None:
+    async def scenario() -> None:
+        async with opened(idle_timeout_seconds=0.2) as found, peer(found) as sender:
+            await sender.send(framed(numbered(MESSAGE, "M-1"))[:-1])
+            assert said(await sender.answer()) == ("CA", "M-1")
+            await until(lambda: len(found.deposits.outcomes) == 1)
+            found.deposits.outcomes[0].set_result(STORED)
+            assert said(await sender.answer()) == ("AA", "M-1")
+
+    asyncio.run(scenario())
+
+
+def test_an_outcome_that_never_comes_holds_no_place_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that dies between its acknowledgment to the broker and its reply takes the outcome with it."""
+    monkeypatch.setattr(connection, "MOST_LATER", 1)
+    monkeypatch.setattr(connection, "LATEST_SECONDS", 0.1)
+    before = dropped("late")
+
+    async def scenario() -> None:
+        async with opened() as found, peer(found) as sender:
+            await accepted(found, sender, "M-1")
+            await accepted(found, sender, "M-2")
+            assert found.deposits.outcomes[0].cancelled()
+
+    asyncio.run(scenario())
+    assert dropped("late") >= before + 1
+
+
+def test_with_an_accept_acknowledgment_that_nobody_reads_what_follows_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = dropped("gone")
+
+    async def unread(*_: object) -> bool:
+        raise TimeoutError
+
+    monkeypatch.setattr(connection.MllpConnection, "_write", unread)
+
+    async def scenario() -> None:
+        async with opened() as found, peer(found) as sender:
+            await sender.send(framed(numbered(MESSAGE, "M-1")))
+            assert await sender.reader.read() == b""
+            assert [outcome.cancelled() for outcome in found.deposits.outcomes] == [True]
+
+    asyncio.run(scenario())
+    assert dropped("gone") == before + 1

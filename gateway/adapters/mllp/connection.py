@@ -29,6 +29,8 @@ from gateway.telemetry import points
 #: As many application acknowledgments of one connection may be still to come; then nothing more of it is read.
 MOST_LATER: Final = 100
 
+#: An outcome that was lost on its way never comes: it must not hold a place for ever.
+LATEST_SECONDS: Final = 300.0
 #: An application acknowledgment follows the frame before it no sooner: clients of the field (node-hl7-client, @medplum/hl7) take
 #: what one read gives for one message, and would lose the second of two.
 APART_SECONDS: Final = 0.02
@@ -231,9 +233,15 @@ class MllpConnection(asyncio.Protocol):
         else:
             answer, answers = self._refused(item), None
             self._reason = self._reason or "fault"
-        if answer is not None:
-            await self._write(answer)
-        for later in answers.later if answers is not None else ():
+        following = () if answers is None else answers.later
+        try:
+            if answer is not None:
+                await self._write(answer)
+        except BaseException:
+            for later in following:
+                later.dropped("gone")
+            raise
+        for later in following:
             self._follow(later)
 
     async def _write(self, answer: bytes) -> bool:
@@ -259,16 +267,23 @@ class MllpConnection(asyncio.Protocol):
 
     async def _send(self, later: Later) -> None:
         try:
-            answer = await later.answer()
+            try:
+                async with asyncio.timeout(LATEST_SECONDS):
+                    answer = await later.answer()
+            except TimeoutError:
+                later.dropped("late")
+                return
             if answer is None:
                 return
-            await asyncio.sleep(self._spoke + APART_SECONDS - asyncio.get_running_loop().time())
-            if await self._write(answer):
-                return
-            later.dropped("gone")
+            # Whatever is written meanwhile is the frame before it, another one of these too: no event could say when.
+            while (rest := self._spoke + APART_SECONDS - asyncio.get_running_loop().time()) > 0:  # noqa: ASYNC110
+                await asyncio.sleep(rest)
+            if not await self._write(answer):
+                later.dropped("gone")
         except Unavailable:
             later.dropped("unknown")
         except TimeoutError:
+            later.dropped("gone")
             self._reason = "unread"
             if self._transport is not None:
                 self._transport.abort()
@@ -284,8 +299,8 @@ class MllpConnection(asyncio.Protocol):
         self._fewer.set()
         if self._lost:
             self._end_if_done()
-        elif self._reason in {"stopped", "peer"} and not self.working:
-            self._close()
+        elif self._reason is not None and not self.working:
+            self._leave()
 
     def _refused(self, item: Frame | FrameError | None) -> bytes | None:
         """Return the answer to a frame that could not be received whole."""
@@ -308,20 +323,21 @@ class MllpConnection(asyncio.Protocol):
         self._count()
         if self._lost:
             self._end_if_done()
-        elif self._reason == "fault":
-            self._linger()
         elif self._reason == "unread" and self._transport is not None:
             self._transport.abort()
-        elif self._reason in {"stopped", "peer"} and self._later:
-            return  # they are waited for
         elif self._reason is not None:
-            self._close()
+            if not self._later:  # else they are waited for
+                self._leave()
         else:
             self._rearm()
             self._resume()
 
-    def _linger(self) -> None:
+    def _leave(self) -> None:
+        """Close: nothing more is said. A sender that may still be at it is given a moment to read why."""
         transport = self._transport
+        if self._reason != "fault":
+            self._close()
+            return
         if transport is None or transport.is_closing():
             return
         if transport.can_write_eof():
