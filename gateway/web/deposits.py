@@ -13,7 +13,7 @@ from typing import Final, Protocol
 import msgspec
 
 from gateway.adapters.http.call import Call, Refused, Reply
-from gateway.adapters.http.engine import RETRY_SECONDS
+from gateway.adapters.http.exchange import RETRY_SECONDS
 from gateway.adapters.http.openapi import refusal
 from gateway.adapters.http.registry import Access, Answered, Parameter, Route, Style
 from gateway.model.ports import Clock, FileUnusable

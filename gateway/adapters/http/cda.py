@@ -11,7 +11,8 @@ from typing import Final
 import msgspec
 
 from gateway.adapters.http.call import Call, MediaType, Refused, Reply
-from gateway.adapters.http.engine import Engine, Settled
+from gateway.adapters.http.engine import Engine
+from gateway.adapters.http.exchange import Settled
 from gateway.adapters.http.multipart import Part, parts
 from gateway.adapters.http.openapi import refusal
 from gateway.adapters.http.problems import ProblemLine, lines

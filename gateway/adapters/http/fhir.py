@@ -14,7 +14,8 @@ import msgspec
 
 from gateway.adapters.http.call import Call, Refused, Reply
 from gateway.adapters.http.cda import MESSAGE_ID
-from gateway.adapters.http.engine import Engine, Settled
+from gateway.adapters.http.engine import Engine
+from gateway.adapters.http.exchange import Settled
 from gateway.adapters.http.fhir_negotiation import CONSUMES, FHIR_JSON, answer_type, returns, unless_there, unsupported
 from gateway.adapters.http.openapi import refusal
 from gateway.adapters.http.registry import Access, Answered, Parameter, Route, Style

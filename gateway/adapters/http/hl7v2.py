@@ -14,7 +14,8 @@ import re
 from typing import Final
 
 from gateway.adapters.http.call import Call, Refused, Reply
-from gateway.adapters.http.engine import RETRY_SECONDS, Engine
+from gateway.adapters.http.engine import Engine
+from gateway.adapters.http.exchange import RETRY_SECONDS
 from gateway.adapters.http.registry import Access, Answered, Route
 from gateway.mappers.hl7v2.charset import CHARSETS
 from gateway.mappers.hl7v2.header import salvage

@@ -21,6 +21,8 @@ from gateway.adapters.http.pool import Pool
 from gateway.adapters.http.registry import Renderer, Route, Style
 from gateway.adapters.http.relay import Relay, carry
 from gateway.adapters.http.routes import table
+from gateway.adapters.http.seat import Seat
+from gateway.adapters.http.sockets import keep_alive, listen
 from gateway.adapters.http.spec import Spec
 from gateway.adapters.places import who_gives_way
 from gateway.adapters.tls import Asked, Reloading
@@ -30,7 +32,6 @@ from gateway.model.ports import Clock, Deposits, Events, Receipts
 from gateway.model.source import Peer
 from gateway.telemetry import events as told
 
-_BACKLOG: Final = 128
 #: As many connections are accepted before others of the process have their turn.
 _AT_ONCE: Final = 16
 #: Without a free descriptor nobody is accepted for so long.
@@ -38,7 +39,6 @@ _FULL_SECONDS: Final = 0.5
 #: How long a secured connection may take to send what was written when the door closes.
 _RELAY_SECONDS: Final = 1.0
 _FULL: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
-_KEEPALIVE: Final = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4))
 
 
 class Probe(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,30 +57,6 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
     tls_port: int | None = None
     #: Why the files of [tls] that are there now are not used; None: they are, or there is no TLS.
     tls_problem: str | None = None
-
-
-class _Seat:
-    """A connection's place, on the event loop's side."""
-
-    def __init__(self, peer: Peer, number: int) -> None:
-        self.of = peer
-        self.number = number
-        self.opened = time.monotonic()
-        self.channel: Channel | None = None
-        #: Somebody else has its place.
-        self.leaves = False
-
-    @property
-    def peer(self) -> str:
-        return self.of.address
-
-    @property
-    def has_spoken(self) -> bool:
-        return self.channel is not None and self.channel.served > 0
-
-    @property
-    def working(self) -> bool:
-        return self.channel is not None and bool(self.channel.requests)
 
 
 class HttpDoor:
@@ -128,7 +104,7 @@ class HttpDoor:
         self.shared: Shared | None = None
         self._listeners: tuple[socket.socket, ...] = ()
         #: Oldest first.
-        self._seats: dict[_Seat, None] = {}
+        self._seats: dict[Seat, None] = {}
         self._number = 0
         self._stopping = False
         self._closed = asyncio.Event()
@@ -174,7 +150,7 @@ class HttpDoor:
         )
         registry = table(self._engine, spec.directory, self._health, self._more(self._engine), self._version)
         application = Application(registry, trust, body_limit=spec.body_limit_bytes, door=spec.door, renderers=self._renderers)
-        listener = _listen("127.0.0.1" if spec.host == "localhost" else spec.host, spec.port, reuse_port=spec.reuse_port)
+        listener = listen("127.0.0.1" if spec.host == "localhost" else spec.host, spec.port, reuse_port=spec.reuse_port)
         self._listeners = (listener,)
         self.host, self.port = listener.getsockname()[:2]
         self.shared = Shared(spec, application)
@@ -283,7 +259,7 @@ class HttpDoor:
             if seat is None or self._pool is None:
                 link.close()
                 continue
-            _keep_alive(link)
+            keep_alive(link)
             self._pool.take(link, peer, partial(self._sit, seat), partial(self._lost, loop, seat))
 
     def _accept_again(self, loop: asyncio.AbstractEventLoop, listener: socket.socket) -> None:
@@ -319,7 +295,7 @@ class HttpDoor:
         task.add_done_callback(self._carrying.discard)
         return relay
 
-    async def _carry(self, seat: _Seat, relay: Relay) -> None:
+    async def _carry(self, seat: Seat, relay: Relay) -> None:
         try:
             link = await carry(relay)
         except OSError:
@@ -334,7 +310,7 @@ class HttpDoor:
 
     # -- places
 
-    def _seat(self, peer: Peer) -> _Seat | None:
+    def _seat(self, peer: Peer) -> Seat | None:
         """Return a place for a connection, or None: it is refused."""
         if not may_speak_plainly(peer, self._spec.plaintext_networks):
             reason = "plaintext"
@@ -347,7 +323,7 @@ class HttpDoor:
             told.ConnectionRefused(door=self._spec.door, peer=peer.address, reason=reason, certificate=shown).emit()
             return None
         self._number += 1
-        seat = _Seat(peer, self._number)
+        seat = Seat(peer, self._number)
         self._seats[seat] = None
         self._empty.clear()
         told.ConnectionOpened(door=self._spec.door, connection=seat.number, peer=seat.peer).emit()
@@ -367,14 +343,14 @@ class HttpDoor:
             self._pool.later(lambda: channel.end("limit"))
         return True
 
-    def _sit(self, seat: _Seat, channel: Channel) -> None:
+    def _sit(self, seat: Seat, channel: Channel) -> None:
         """Join a place and its channel; on the server's thread."""
         seat.channel = channel
         channel.seat = seat
         if seat.leaves:  # for somebody else, before it sat
             channel.end("limit")
 
-    def _lost(self, loop: asyncio.AbstractEventLoop, seat: _Seat) -> None:
+    def _lost(self, loop: asyncio.AbstractEventLoop, seat: Seat) -> None:
         """Give up the place of a connection that was gone before it sat; on the server's thread."""
         with contextlib.suppress(RuntimeError):  # the loop has ended before
             loop.call_soon_threadsafe(self._forget, seat, "lost", 0)
@@ -386,10 +362,10 @@ class HttpDoor:
 
     def _left(self, channel: Channel) -> None:
         seat = channel.seat
-        if isinstance(seat, _Seat):
+        if isinstance(seat, Seat):
             self._forget(seat, channel.reason, channel.served)
 
-    def _forget(self, seat: _Seat, reason: str, served: int) -> None:
+    def _forget(self, seat: Seat, reason: str, served: int) -> None:
         if seat not in self._seats:
             return
         del self._seats[seat]
@@ -403,26 +379,3 @@ class HttpDoor:
         ).emit()
         if not self._seats:
             self._empty.set()
-
-
-def _listen(host: str, port: int, *, reuse_port: bool) -> socket.socket:
-    """
-    Listen without TLS.
-
-    Raises:
-        OSError: the address is not one of this machine's, or the port is taken.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.create_server((host, port), family=family, backlog=_BACKLOG, reuse_port=reuse_port)
-    listener.setblocking(False)  # noqa: FBT003 - the name of the standard library
-    return listener
-
-
-def _keep_alive(link: socket.socket) -> None:
-    """Find out within two minutes that the machine at the other end is gone, and never hold back an answer."""
-    with contextlib.suppress(OSError):  # gone already
-        link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        link.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        for name, value in _KEEPALIVE:
-            if hasattr(socket, name):
-                link.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
