@@ -21,5 +21,6 @@ def read_configuration(config: Path | None, flags: dict[str, object]) -> Loaded:
             "The configuration cannot be used.", "Correct the lines above; samples/dmp-gateway.toml is a commented example."
         )
     except OSError as failure:
-        console.fail(f"The configuration cannot be read: {failure.strerror}.", "Check --config.")
+        named = f" {failure.filename}" if failure.filename else ""
+        console.fail(f"The configuration{named} cannot be read: {failure.strerror}.", "Check --config.")
     return loaded

@@ -90,12 +90,12 @@ def _configuration(loaded: Loaded) -> Iterator[Finding]:
         )
     admitted = {name for connection in settings.connections for name in connection.sources}
     for source in settings.sources:
-        if source.id not in admitted:
+        if source.id not in admitted and not source.tokens:
             yield Finding(
                 subject=f"source {source.id}",
                 state="note",
-                text="no connection admits it: everything it sends is answered AR",
-                advice="name it in a [[connections]] table, or remove it",
+                text="no connection admits it and it has no token: everything it sends is refused",
+                advice="name it in a [[connections]] table, give it a token (`dmp-gateway sources token`), or remove it",
             )
     yield from doctor_trust.transport(settings, SystemClock())
 

@@ -38,6 +38,11 @@ _OURS: Final = (
     ("RECORD_LAYER_FAILURE", "it speaks no TLS there: is this the port for plain text?"),
 )
 
+#: It took the connection and closed it at the first word of TLS.
+CLOSED: Final = (
+    "it closed the connection before TLS was agreed: is this the port for plain text, or is this machine not admitted?"
+)
+
 
 def mistrust(failure: ssl.SSLError, host: str) -> str:
     """
@@ -65,6 +70,8 @@ def context(ca: Path | None, certificate: Path | None, key: Path | None) -> ssl.
     Raises:
         NoContext: a file cannot be used.
     """
+    for file in (ca, certificate, key):
+        _look(file)
     try:
         made = ssl.create_default_context(cafile=str(ca) if ca is not None else None)
     except (ssl.SSLError, OSError):
@@ -75,9 +82,21 @@ def context(ca: Path | None, certificate: Path | None, key: Path | None) -> ssl.
             made.load_cert_chain(certificate, key, password=_no_password)
         except (ssl.SSLError, OSError, ValueError) as failure:
             reason = getattr(failure, "reason", None)
-            why = "the key is not the certificate's" if reason == "KEY_VALUES_MISMATCH" else "not PEM, or no key with it"
-            raise NoContext(f"{certificate} with {key or 'the key in it'}: {why}") from None
+            if reason == "KEY_VALUES_MISMATCH":
+                raise NoContext(f"{certificate} with {key or 'the key in it'}: the key is not the certificate's") from None
+            if key is None:
+                raise NoContext(f"{certificate} is not PEM, or its key is in a file of its own: --key FILE") from None
+            raise NoContext(f"{certificate} with {key}: not PEM, or the key has a password") from None
     return made
+
+
+def _look(file: Path | None) -> None:
+    """Refuse a file that cannot be read, by its name: OpenSSL does not say which."""
+    try:
+        if file is not None:
+            file.read_bytes()
+    except OSError as failure:
+        raise NoContext(f"{file} cannot be read: {failure.strerror}") from None
 
 
 def _no_password() -> NoReturn:

@@ -14,7 +14,7 @@ from typing import Final, Self
 
 import msgspec
 
-from gateway.cli.mistrust import mistrust
+from gateway.cli.mistrust import CLOSED, mistrust
 from gateway.cli.outgoing import END, START, Outgoing
 from gateway.cli.underline import header_cells
 from gateway.mappers.hl7v2.lines import lines_of
@@ -171,7 +171,9 @@ class Client:
         except ssl.SSLError as failure:
             self.mistrust = mistrust(failure, self._host)
             return False
-        except OSError:  # a refusal, a name that is not known, and asyncio's TimeoutError are all this
+        except OSError as failure:  # a refusal, a name that is not known, and asyncio's TimeoutError are all this
+            if self._tls is not None and isinstance(failure, ConnectionResetError | ConnectionAbortedError):
+                self.mistrust = CLOSED
             return False
         self._writer, self._half_closed = writer, False
         self._listening = asyncio.create_task(self._listen(reader, writer))

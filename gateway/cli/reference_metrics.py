@@ -11,9 +11,10 @@ from gateway.telemetry import metrics
 _HEAD: Final = """\
 # Metrics
 
-With `[metrics] listen = "127.0.0.1:8080"`, or `DMP_GATEWAY_METRICS_LISTEN`, a gateway answers over HTTP on that address, which
-is one of the loopback interface: without TLS nothing else is listened on. Port 0 takes a free one; `serve` prints it. Without
-the setting nobody listens. `gateway.sock` gives the numbers of a gateway in one process, too
+The HTTP door ([http.md](http.md)) answers on its own port, 8080 or that of `http.tls_listen`, to this machine and to the
+monitors of `metrics.networks`. Where there is no such door, or there are several processes, `[metrics] listen =
+"127.0.0.1:9464"` or `DMP_GATEWAY_METRICS_LISTEN` opens a port for it alone, on the loopback interface: without TLS nothing else
+is listened on. Port 0 takes a free one; `serve` prints it. `gateway.sock` gives the numbers of a gateway in one process, too
 ([control-request](../schemas/control-request.json)).
 
 | path | answers |
@@ -38,7 +39,7 @@ Each check of `ready`: `door` takes connections; `queue` is reached and not bloc
     scrape_configs:
       - job_name: dmp-gateway
         static_configs:
-          - targets: ["127.0.0.1:8080"]
+          - targets: ["127.0.0.1:8080"]     # with several processes that of metrics.listen
 
 ## What is counted
 
@@ -48,16 +49,16 @@ Each check of `ready`: `door` takes connections; `queue` is reached and not bloc
 
 _ALERTS: Final = """
 
-## Alerts
-
-`samples/prometheus/rules.yml` has these rules, for a job called `dmp-gateway`; promtool tests them. A `page` wakes somebody, a
-`ticket` is looked at the same day. A rule for acknowledgements that wait for their sender comes with what it looks at.
-
 ## Dashboards
 
 `samples/grafana/` has two, to import into Grafana 10 or later: *traffic*, by source, and *promises*: what was acknowledged and
 is not in the record yet, rights at work, what must stay at zero. Both begin with the same seven numbers, and lead to the
 dashboards of RabbitMQ and PostgreSQL that the same Grafana has.
+
+## Alerts
+
+`samples/prometheus/rules.yml` has these rules, for a job called `dmp-gateway`; promtool tests them. A `page` wakes somebody, a
+`ticket` is looked at the same day. A rule for acknowledgements that wait for their sender comes with what it looks at.
 """
 
 

@@ -27,6 +27,8 @@ EXAMPLES: Final = {"mdm": "mdm/01-t02-radiology.er7", "oru": "oru/01-new-report.
 _FEW: Final = 20
 #: Answers that are shown in full when there are more messages than that.
 _SHOWN: Final = 100
+#: What else a connection that is closed unread may mean, without TLS and with it.
+_OTHER_PORT: Final = (", or speak TLS there (--tls), or be no MLLP door", ", or be no MLLP door")
 _DIGITS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 HELP: Final = """
@@ -333,7 +335,7 @@ def _run(plan: Plan, *, as_json: bool) -> bool:
         console.err(f"{shown - _SHOWN} more that were not accepted are only counted; --json shows every answer")
     _sum_up(plan, tally, time.perf_counter() - began, strays)
     if tally.silent[Silence.NOT_TRUSTED] and mistrust is not None:
-        console.err(f"TLS with {plan.host}:{plan.port}: {mistrust}.", style="red")
+        console.err(f"TLS with {plan.host}:{plan.port}: {mistrust}{'' if mistrust.endswith('?') else '.'}", style="red")
     return tally.all_accepted and tally.sent == plan.total
 
 
@@ -344,6 +346,11 @@ def _sum_up(plan: Plan, tally: Tally, seconds: float, strays: int) -> None:
         console.err("stopped at the first message that was not accepted; --keep-going sends the others too")
     if strays:
         console.err(f"{strays} more came back whose MSA-2 names no message that was waiting", style="yellow")
+    if tally.silent[Silence.CUT] and not tally.answers:
+        console.err(
+            f"If {plan.host}:{plan.port} does so each time, it may not admit this machine (its log says connection.refused, "
+            f"`dmp-gateway sources check` there says why){_OTHER_PORT[plan.tls is not None]}."
+        )
     if tally.silent[Silence.NOT_CONNECTED]:
         console.err(f"Nothing takes connections at {plan.host}:{plan.port}.", style="red")
         console.err("Is the gateway running? Start it with: dmp-gateway serve")

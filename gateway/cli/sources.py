@@ -223,7 +223,11 @@ def checked(settings: Settings, door: str, peer: Peer, token: str | None, named:
         for index, row in enumerate(settings.connections):
             if row.door == door:
                 because.append(_said(index, row, trust.why_not(row, door, peer)))
+        if all(row.door != door for row in settings.connections):
+            because.append(f'no [[connections]] row has door = "{door}"')
         ids = trust.admitted(settings.connections, door, peer)
+        if not ids and door == "http" and (known := [source.id for source in settings.sources if source.tokens]):
+            because.append(f"with its token it would be, for one of: {', '.join(known)} (--token -)")
     directory = settings.directory.admitted(ids)
     chosen = None if named is None else directory.source(*named)
     if named is not None and ids:

@@ -43,7 +43,8 @@ def test_authority(*, folder: Path, names: tuple[str, ...], clients: tuple[str, 
     \b
     Example:
       dmp-gateway test-authority tls --client dns:sil.chu.example
-      dmp-gateway send --example oru --to localhost:2576 --tls --ca tls/authority.pem --cert tls/sil.chu.example.pem
+      dmp-gateway send --example oru --to localhost:2576 --tls --ca tls/authority.pem \\
+          --cert tls/sil.chu.example.pem --key tls/sil.chu.example.key
     """  # noqa: D301 - click reads this mark
     from gateway.cli.certificates import Signer
 

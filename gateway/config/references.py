@@ -40,7 +40,7 @@ def faults(settings: Settings) -> Iterator[Fault]:
     if settings.metrics.listen != OFF:
         host, port = split_address(settings.metrics.listen)
         if port is None:
-            yield Fault(name="metrics.listen", text=f"{NOT_AN_ADDRESS}: 127.0.0.1:8080")
+            yield Fault(name="metrics.listen", text=f"{NOT_AN_ADDRESS}: 127.0.0.1:9464")
         elif not is_loopback_host(host):
             yield Fault(name="metrics.listen", text="only an address of the loopback interface may be listened on")
 

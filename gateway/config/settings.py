@@ -236,7 +236,7 @@ _HELP: Final = {
     "retention.records_years": "A closed record is kept for so many years, then destroyed with its trace.",
     "log.level": "Lines below it are not written: debug, info, warning, error.",
     "metrics.listen": (
-        "Address and port of /metrics, /healthz and /readyz, such as 127.0.0.1:8080; loopback alone. `off`: nowhere."
+        "Address and port of /metrics, /healthz and /readyz, such as 127.0.0.1:9464; loopback alone. `off`: nowhere."
     ),
     "metrics.networks": "Networks whose monitors may ask the HTTP door for /metrics, /healthz and /readyz, beside this machine.",
     "log.format": '"json", "console" for people, or "auto": console on a terminal, JSON otherwise.',

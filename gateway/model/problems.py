@@ -292,8 +292,8 @@ _HTTP: Final = (
     ),
     ProblemCode(
         code="SOURCE_UNNAMED",
-        text="The connection admits several sources and the request does not name one of them.",
-        advice="Name the source in the header X-DMP-Source, or give each source a token of its own.",
+        text="The request names no source that its token or its connection admits.",
+        advice="Name one of its own sources in X-DMP-Source. With a token, or one source alone, the header may be left out.",
         who=Who.SENDER,
         issue="security",
         http=403,

@@ -3,12 +3,15 @@
 import json
 import os
 import signal
+import socket
 import ssl
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -113,6 +116,36 @@ def test_why_tls_fails_is_said(walked: Walked, pki: Pki) -> None:
     assert "it speaks no TLS there" in " ".join(plain.output.split())
 
 
+@pytest.fixture
+def closing() -> Iterator[int]:
+    """A port whose every connection is closed unread, as the door closes those that nothing admits."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def close() -> None:
+            with suppress(OSError):
+                while True:
+                    listener.accept()[0].close()
+
+        closer = threading.Thread(target=close)
+        closer.start()
+        yield listener.getsockname()[1]
+        listener.shutdown(socket.SHUT_RDWR)
+        closer.join()
+
+
+def test_a_connection_that_is_closed_unread_is_explained(closing: int, pki: Pki, tmp_path: Path) -> None:
+    authority = tmp_path / "authority.pem"
+    authority.write_bytes(pki.servers.pem)
+    for options, words, otherwise in (
+        ((), ("it may not admit this machine", "or speak TLS there (--tls)"), "no connection"),
+        (("--tls", "--ca", str(authority)), ("TLS failed", "is this machine not admitted? "), "Nothing takes connections"),
+    ):
+        result = CliRunner().invoke(main, ["send", "--example", "oru", "--to", f"127.0.0.1:{closing}", *options])
+        told = " ".join(result.output.split()) + " "
+        assert result.exit_code == 1
+        assert all(word in told for word in words) and otherwise not in told, told
+
+
 def test_what_send_cannot_use_is_a_misuse(walked: Walked, pki: Pki, tmp_path: Path) -> None:
     certificate, key = pki.client.write(tmp_path, "a")
     other = pki.servers.issue().write(tmp_path, "b")[1]
@@ -120,8 +153,9 @@ def test_what_send_cannot_use_is_a_misuse(walked: Walked, pki: Pki, tmp_path: Pa
         (("--cert", str(certificate)), "are for --tls"),
         (("--tls", "--key", str(key)), "--key needs the certificate"),
         (("--tls", "--cert", str(certificate), "--key", str(other)), "the key is not the certificate's"),
-        (("--tls", "--cert", str(certificate)), "no key with it"),
+        (("--tls", "--cert", str(certificate)), "its key is in a file of its own: --key FILE"),
         (("--tls", "--ca", str(key)), "holds no certificate of an authority"),
+        (("--tls", "--ca", str(tmp_path / "none.pem")), "none.pem cannot be read: No such file"),
     ):
         result = CliRunner().invoke(main, ["send", "--example", "oru", "--to", "localhost:1", *options])
         assert result.exit_code == 2 and words in " ".join(result.output.split()), result.output

@@ -116,6 +116,13 @@ FACTS: Final = (
 
 #: The header of the flags: names, separated by commas.
 FLAGS_HEADER: Final = "DMP-Flags"
+#: What headers of ours begin with. Another name that begins so is a slip: what `DMP-Flag` should have hidden would be shown.
+_OURS: Final = ("dmp-", "x-dmp-")
+#: Those that the door reads itself, and every one that is read here.
+_KNOWN: Final = frozenset(
+    {"x-dmp-source", "dmp-message-id", FLAGS_HEADER.lower(), *(fact.header.lower() for fact in FACTS if fact.header)}
+)
+_HEADER: Final = re.compile(r"[a-z-]{1,64}", re.ASCII)
 _ACTS: Final[Mapping[str, Act]] = MappingProxyType({act.value: act for act in Act})
 _PART: Final = "submission"
 
@@ -149,7 +156,7 @@ def read(headers: Mapping[str, str], part: bytes | None, findings: Findings) -> 
         headers: Of the request, by lower-case name.
         part: The part `submission` of a multipart request.
         findings: Takes VALUE_UNKNOWN (an act, a flag), FIELD_INVALID (a value without its form, a fact said twice, a part that is
-            no JSON or says what is no fact).
+            no JSON or says what is no fact, a header of ours that there is not).
 
     Returns:
         What could be read; places are ``header:DMP-Act`` and ``submission/sender/organization``.
@@ -163,6 +170,9 @@ def read(headers: Mapping[str, str], part: bytes | None, findings: Findings) -> 
     written = headers.get(FLAGS_HEADER.lower())
     if written is not None:
         flags += [(name.strip(), _header(FLAGS_HEADER)) for name in written.split(",") if name.strip()]
+    for name in sorted(headers.keys() - _KNOWN):
+        if name.startswith(_OURS):
+            findings.add("FIELD_INVALID", _header(name if _HEADER.fullmatch(name) else "…"), "no such header")
     if part is not None:
         _read_part(part, said, flags, findings)
     values = {name: value for name, (value, _) in said.items()}

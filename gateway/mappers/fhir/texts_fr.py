@@ -122,7 +122,7 @@ TEXTS_FR: Final = MappingProxyType({
     "CATEGORY_DIFFERS": "La catégorie n'est pas la classe du type de document ; celle du type a été retenue.",
     "FOLDER_IGNORED": "Le classeur n'a pas été pris en compte : le dossier médical n'en a pas.",
     "NOT_AUTHENTICATED": "L'émetteur n'est pas authentifié.",
-    "SOURCE_UNNAMED": "L'émetteur n'est pas désigné parmi ceux que la connexion admet.",
+    "SOURCE_UNNAMED": "L'émetteur désigné n'est pas de ceux que le jeton ou la connexion admet.",
     "ACCESS_DENIED": "L'accès est refusé.",
     "DEPOSIT_UNKNOWN": "Aucun dépôt de cet émetteur ne porte cet identifiant.",
     "HTTP_PATH_UNKNOWN": "Cette adresse n'existe pas.",

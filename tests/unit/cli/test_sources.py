@@ -104,6 +104,14 @@ def test_a_token_is_tried_from_standard_input_only(config: Path) -> None:
         assert run("sources", "check", "--config", config, *wrong, feed="dmpgw_x\n").exit_code == 2
 
 
+def test_without_a_row_for_the_door_only_tokens_lead_in(config: Path) -> None:
+    config.write_text(config.read_text(encoding="utf-8").replace('door = "http"', 'door = "mllp"'), encoding="utf-8")
+    assert check(config, "--door", "http")["because"] == [
+        'no [[connections]] row has door = "http"',
+        "with its token it would be, for one of: sil-valmont (--token -)",
+    ]
+
+
 def test_a_new_token_is_random_shown_once_and_kept_as_its_hash(config: Path) -> None:
     made = [run("sources", "token", "sil-valmont", "--config", config) for _ in range(20)]
     tokens = {result.stdout.strip() for result in made}

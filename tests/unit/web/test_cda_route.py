@@ -2,6 +2,7 @@
 
 import base64
 import json
+import time
 from pathlib import Path
 
 import jsonschema_rs
@@ -168,6 +169,10 @@ def test_what_the_door_refuses_is_noted_without_content(site: Site, hands: Hands
     answer = site.ask("POST", "/cda", document, "text/xml")
     assert_problem(answer, 422, "INS_ABSENT")
     assert answer.json["problems"][0]["place"].startswith("/ClinicalDocument/recordTarget[1]")
+    # The answer does not wait for the note.
+    limit = time.monotonic() + 10
+    while not hands.reported and time.monotonic() < limit:
+        time.sleep(0.01)
     ((reception, rejection),) = hands.reported
     assert (rejection.verdict, rejection.document_ids) == (Verdict.REJECTED, (UNIQUE_ID,))
     assert reception.receipt == answer.json["receipt"]
@@ -189,6 +194,8 @@ REFUSED = [
     (DOCUMENT, "text/xml", {"DMP-Flags": "MASQUE_PS, INVISIBLE_PATIENT"}, 422, "FLAGS_FORBIDDEN"),
     (DOCUMENT, "text/xml", {"DMP-Visit": "<"}, 400, "FIELD_INVALID"),
     (DOCUMENT, "text/xml", {"DMP-Message-Id": "a b"}, 400, "FIELD_INVALID"),
+    (DOCUMENT, "text/xml", {"DMP-Flag": "MASQUE_PS"}, 400, "FIELD_INVALID"),
+    (DOCUMENT, "text/xml", {"X-DMP-Flags": "MASQUE_PS"}, 400, "FIELD_INVALID"),
     (DOCUMENT, BOUNDARY, {}, 400, "HTTP_BODY_INVALID"),
     (DOCUMENT, "multipart/form-data", {}, 400, "HTTP_BODY_INVALID"),
     (multipart(("document", "application/pdf", DOCUMENT, "")), BOUNDARY, {}, 415, "HTTP_TYPE_UNSUPPORTED"),
