@@ -63,8 +63,8 @@ RESOURCES: Final[tuple[Sabotage, ...]] = (
         "86",
         "a securityLabel that nobody knows is passed over",
         f"{_FHIR}/labels.py",
-        'findings.add("FLAG_INVALID", place, "securityLabel", document=index)',
-        'findings.warn("FLAG_INVALID", place, "securityLabel", document=index)',
+        'findings.add("FLAG_INVALID", place, element if found',
+        'findings.warn("FLAG_INVALID", place, element if found',
         _PROVIDE,
     ),
     breaking(

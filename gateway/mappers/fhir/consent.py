@@ -149,7 +149,7 @@ def _patient(consent: Node, references: References, source: Source, directory: D
     if found.node is not None and found.node.type == "Patient":
         return of_patient(found.node, source, directory)
     if found.identifier is not None:
-        return of_identifier(found.identifier, place, source, directory)
+        return of_identifier(found.identifier, found.kinds, place, source, directory)
     findings.add("FHIR_REFERENCE" if reference is not None else "FHIR_REQUIRED", place, found.failed or "patient")
     return Claims(place)
 

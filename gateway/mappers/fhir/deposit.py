@@ -54,6 +54,7 @@ class Item:
         replaces: uniqueIds of the documents that it replaces, as relatesTo and CDA say together.
         levels: Confidentiality that securityLabel gives (N, R, V).
         bundle: The document itself, where it is a FHIR document.
+        around: Other resources that carry it, and whose labels are its own: the transaction, its SubmissionSet, the Binary.
     """
 
     index: int
@@ -64,6 +65,7 @@ class Item:
     replaces: tuple[str, ...] = ()
     levels: tuple[Code, ...] = ()
     bundle: Node | None = None
+    around: tuple[Node, ...] = ()
 
     @property
     def attachment(self) -> Node | None:
@@ -153,7 +155,7 @@ class Request:
         contents = reference.all("content")
         if len(contents) > 1:
             findings.add("FHIR_INVARIANT", contents[1].place(), "one content for each DocumentReference", document=index)
-        for name in ("author", "authenticator"):
+        for name in ("author", "authenticator", "custodian"):
             for each in reference.all(name):
                 found = self.references.resolve(each, reference)
                 if found.failed:
@@ -179,7 +181,7 @@ class Request:
         found = document_bundle.header(bundle, held.blob.content, item.index, self.source, self.directory, findings=self.findings)
         if found is None:
             return None
-        flagged, _ = labels.read(item.reference, item.index, Findings())
+        flagged, _ = labels.read(item.reference, item.index, Findings(), item.around)
         for name, place in found.flagged.places.items():
             if name not in flagged.places:
                 self.findings.add("FLAGS_FORBIDDEN", place, "meta.security against securityLabel", document=item.index)
@@ -212,7 +214,7 @@ class Request:
         findings = self.findings
         readings = []
         for item in items:
-            flagged, item.levels = labels.read(item.reference, item.index, findings)
+            flagged, item.levels = labels.read(item.reference, item.index, findings, item.around)
             readings.append(flagged)
         together = labels.together(readings, findings)
         self._ids_and_relations(items, act)
@@ -276,7 +278,11 @@ class Request:
             if item.cda is not None
         )
         senders = () if sent.sender is None else (sent.sender,)
-        named = establishments.named(self.source, senders, [one.entry.custodian for one in documents], self.directory)
+        custodians = [one.entry.custodian for one in documents]
+        # Whoever keeps the document, as its DocumentReference says, is tested beside the custodian of the CDA (D-1).
+        keepers = (self.people.organisation(item.reference.one("custodian"), item.reference) for item in items)
+        custodians += [keeper for keeper in keepers if keeper is not None]
+        named = establishments.named(self.source, senders, custodians, self.directory)
         people = [sent.sender.person] if sent.sender is not None and sent.sender.person is not None else []
         numbers_of = (professional_key(known.value) for person in people for known in person.ids)
         problems = self.findings.deciding

@@ -207,12 +207,10 @@ def _labels(bundle: Node, composition: Node, index: int, findings: Findings) -> 
     levels: list[Code] = []
     for label in (label for node in (bundle, composition) for meta in node.all("meta") for label in meta.all("security")):
         found = code(label)
-        if found is None:
-            continue
-        name = SPELLINGS.get(found.code, found.code)
-        if found.system == VISIBILITY and name in _FLAGS:
+        name = None if found is None else SPELLINGS.get(found.code, found.code)
+        if found is not None and found.system == VISIBILITY and name in _FLAGS:
             raised.setdefault(name, label.place("code"))
-        elif found.system in {VISIBILITY, CONFIDENTIALITY} and found.code in _LEVELS:
+        elif found is not None and found.system in {VISIBILITY, CONFIDENTIALITY} and found.code in _LEVELS:
             levels.append(Code(code=found.code, system=CONFIDENTIALITY))
         else:
             findings.add("FLAG_INVALID", label.place("code"), "meta.security", document=index)

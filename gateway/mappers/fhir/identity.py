@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from gateway.mappers.common.authorities import also_tested, authority_of, distinct
+from gateway.mappers.fhir.references import kinds
 from gateway.mappers.fhir.values import bare, when
 from gateway.mappers.fhir.walk import Node
 from gateway.model.ins import ROOTS
@@ -17,6 +18,10 @@ from gateway.model.source import Directory, Source
 
 _FRENCH: Final = "https://hl7.fr/ig/fhir/core/StructureDefinition/"
 RELIABILITY: Final = f"{_FRENCH}fr-core-identity-reliability"
+#: The part of that extension which is the status: under whatever URL it comes, it says that somebody stated one.
+_STATUS: Final = "identityStatus"
+#: What a status is where it cannot be read.
+_UNKNOWN: Final = "PROV"
 _GIVEN_NAMES: Final = f"{_FRENCH}fr-core-patient-birth-list-given-name"
 _INSEE: Final = f"{_FRENCH}fr-core-address-insee-code"
 _BIRTH_PLACE: Final = "http://hl7.org/fhir/StructureDefinition/patient-birthPlace"
@@ -103,33 +108,34 @@ def of_patient(patient: Node, source: Source, directory: Directory) -> Claims:
     for known in patient.all("identifier"):
         value = known.written("value")
         if value is not None and known.text("use") != _OLD:
-            coding = known.one("type", "coding")
-            kind = None if coding is None else coding.text("code")
-            _identifier(claims, (known.text("system"), value), kind, known.place("value"), source, directory)
+            _identifier(claims, (known.text("system"), value), kinds(known), known.place("value"), source, directory)
     claims.traits = _traits(patient, claims.places)
     claims.reliability, claims.dialect = _reliability(patient, claims.places)
     return claims
 
 
-def of_identifier(known: tuple[str | None, str], place: Place, source: Source, directory: Directory) -> Claims:
-    """Read an identifier (system, value) that stands in a reference, alone; the rest as `of_patient`."""
+def of_identifier(
+    known: tuple[str | None, str], said: tuple[str, ...], place: Place, source: Source, directory: Directory
+) -> Claims:
+    """Read an identifier (system, value) that stands in a reference, and what it is said to be; the rest as `of_patient`."""
     claims = Claims(place)
-    _identifier(claims, known, None, place, source, directory)
+    _identifier(claims, known, said, place, source, directory)
     return claims
 
 
 def _identifier(  # noqa: PLR0917 - one identifier, and whose it may be
-    claims: Claims, known: tuple[str | None, str], kind: str | None, place: Place, source: Source, directory: Directory
+    claims: Claims, known: tuple[str | None, str], said: tuple[str, ...], place: Place, source: Source, directory: Directory
 ) -> None:
     system, value = known
+    kind = next(iter(said), None)
     authority = bare(system)
     if max(len(value), len(authority or "")) > LONGEST:
         claims.too_long.append(place)
         return
-    if kind in _IGNORED_TYPES or authority in _IGNORED_ROOTS or not value.strip():
+    if _IGNORED_TYPES.intersection(said) or authority in _IGNORED_ROOTS or not value.strip():
         return
     # As written, spaces included: nothing of an INS is repaired.
-    if authority in ROOTS or (kind or "").startswith("INS"):
+    if authority in ROOTS or any(each.startswith("INS") for each in said):
         claims.ins.append(PatientId(value=value, authority=authority or "", type=kind, place=place))
         return
     found = authority_of((system, authority), source, directory, identifier_type=kind)
@@ -141,19 +147,16 @@ def _identifier(  # noqa: PLR0917 - one identifier, and whose it may be
 def _reliability(patient: Node, places: dict[str, Place]) -> tuple[tuple[str, ...], str]:
     found: list[str] = []
     dialect = ""
-    for extension in patient.all("extension"):
-        if extension.text("url") != RELIABILITY:
+    for inner in (inner for extension in patient.all("extension") for inner in extension.all("extension")):
+        if inner.text("url") != _STATUS:
             continue
-        for inner in extension.all("extension"):
-            coding = inner.one("valueCoding") if inner.text("url") == "identityStatus" else None
-            code = None if coding is None else coding.text("code")
-            if coding is None or code is None:
-                continue
-            dialect = (coding.text("system") or "").rstrip("/").rpartition("/")[2]
-            # A status of a list that nobody knows is not a qualified one.
-            known = dialect in {V2_0445, IDENTITY_STATUS}
-            found.append(_STATUSES.get((dialect, code), code if known and code != QUALIFIED else "PROV"))
-            places.setdefault("reliability", coding.place("code"))
+        coding = inner.one("valueCoding") or Node({}, inner.place("valueCoding").path)
+        code = coding.text("code")
+        dialect = (coding.text("system") or "").rstrip("/").rpartition("/")[2]
+        # A status of a list that nobody knows, or in a form that nobody knows, is not a qualified one.
+        known = code if dialect in {V2_0445, IDENTITY_STATUS} and code not in {None, QUALIFIED} else _UNKNOWN
+        found.append(_STATUSES.get((dialect, code or ""), known or _UNKNOWN))
+        places.setdefault("reliability", coding.place("code"))
     return tuple(dict.fromkeys(found)), dialect
 
 

@@ -23,37 +23,43 @@ _MISSPELT: Final = ("TRE_A07-StatusVisibiliteDocument", "TRE_A07-StatutVisibilit
 _FLAGS: Final = frozenset({"MASQUE_PS", "INVISIBLE_PATIENT", "INVISIBLE_REP_LEGAUX"})
 
 
-def read(reference: Node, index: int, findings: Findings) -> tuple[FlagsReading, tuple[Code, ...]]:
+def read(reference: Node, index: int, findings: Findings, around: Sequence[Node] = ()) -> tuple[FlagsReading, tuple[Code, ...]]:
     """
-    Read the labels of a document.
+    Read the labels of a document: its securityLabel, and meta.security of whatever it comes in.
 
     Args:
         reference: The DocumentReference.
         index: Of the document.
-        findings: Takes FLAG_INVALID: a label that nobody knows could be a restriction.
+        findings: Takes FLAG_INVALID: a label that nobody knows, or that has no code, could be a restriction.
+        around: The other resources that carry it: the transaction, its SubmissionSet, the Binary.
 
     Returns:
         The flags and where each stands, and the levels of confidentiality (N, R, V).
     """
     raised: dict[str, Place] = {}
     levels: list[Code] = []
-    for label in reference.all("securityLabel"):
-        for coding in label.all("coding"):
-            found = code(coding)
-            if found is None:
-                continue
-            place = coding.place("code")
-            name = SPELLINGS.get(found.code, found.code)
-            system = found.system or ""
-            is_misspelt = any(each in system for each in _MISSPELT) or not system
-            if name in _FLAGS and (system == VISIBILITY or is_misspelt):
-                raised.setdefault(name, place)
-            elif found.code in _LEVELS and (system == _CONFIDENTIALITY or is_misspelt):
-                levels.append(Code(code=found.code, system=_CONFIDENTIALITY, display=found.display))
-            else:
-                findings.add("FLAG_INVALID", place, "securityLabel", document=index)
+    labels = [("securityLabel", coding) for label in reference.all("securityLabel") for coding in _codings(label)]
+    for node in (reference, *around):
+        labels += [("meta.security", coding) for meta in node.all("meta") for coding in meta.all("security")]
+    for element, coding in labels:
+        found = code(coding)
+        place = coding.place("code")
+        name = None if found is None else SPELLINGS.get(found.code, found.code)
+        system = (found.system if found is not None else None) or ""
+        is_misspelt = any(each in system for each in _MISSPELT) or not system
+        if name in _FLAGS and (system == VISIBILITY or is_misspelt):
+            raised.setdefault(name, place)
+        elif found is not None and found.code in _LEVELS and (system == _CONFIDENTIALITY or is_misspelt):
+            levels.append(Code(code=found.code, system=_CONFIDENTIALITY, display=found.display))
+        else:
+            findings.add("FLAG_INVALID", place, element if found is not None else f"{element}: no code", document=index)
     flags = Flags(destdmp=True, **{name.lower(): True for name in raised})
     return FlagsReading(flags, raised), tuple(levels)
+
+
+def _codings(label: Node) -> list[Node]:
+    """Return the codings of a label; of one in words alone an empty one, which nobody knows."""
+    return label.all("coding") or [Node({}, f"{label.path}.coding[0]")]
 
 
 def together(readings: Sequence[FlagsReading], findings: Findings) -> FlagsReading:

@@ -84,6 +84,8 @@ class _Transaction:
         self._references: list[Node] = []
         #: By path: what a DocumentReference may describe, a Binary or a FHIR document.
         self._binaries: dict[str, Node] = {}
+        #: Those that a DocumentReference describes, by the same path.
+        self._described: set[str] = set()
         #: Number of the entry of each, by the same path.
         self._places: dict[str, int] = {}
         self._patches = Patches(request.findings)
@@ -99,11 +101,12 @@ class _Transaction:
             findings.add("FHIR_INVARIANT", request.root.place("entry"), "no DocumentReference")
         items = [Item(index, reference) for index, reference in enumerate(self._references)]
         for item in items:
+            item.around = (request.root, *self._sets)
             request.check_reference(item)
             self._hold(item)
             self._asked(item)
         for path, binary in self._binaries.items():
-            if not any(item.held is not None and f"{item.held.place.path}.".startswith(f"{path}.") for item in items):
+            if path not in self._described:
                 findings.add("FHIR_INVARIANT", binary.place(), f"no DocumentReference describes this {binary.type}")
         submission_set = self._sets[0] if len(self._sets) == 1 else None
         sent = self._sent(submission_set) if submission_set is not None else None
@@ -196,6 +199,12 @@ class _Transaction:
             findings.add("FHIR_REFERENCE", attachment.place("url"), found.failed or "url: no Binary", document=index)
             return
         binary = found.node
+        if binary.path in self._described:
+            findings.add(
+                "FHIR_INVARIANT", attachment.place("url"), f"url: this {binary.type} is another document", document=index
+            )
+            return
+        self._described.add(binary.path)
         if binary.type == "Bundle":
             self._publish(item, attachment, binary)
             return
@@ -204,6 +213,7 @@ class _Transaction:
         if blob is None:
             findings.add("FHIR_REQUIRED", place, "data", document=index)
             return
+        item.around = (*item.around, binary)
         item.held = Held(place, blob, binary.text("contentType"))
 
     def _publish(self, item: Item, attachment: Node, bundle: Node) -> None:

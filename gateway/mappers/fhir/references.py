@@ -22,12 +22,14 @@ class Found:
     Attributes:
         node: The resource; None if it is not here.
         identifier: (system, value) of a reference that names an identifier.
+        kinds: What that identifier is said to be: the codes of its type, in the reference, else in the resource that has it.
         failed: Why there is neither.
         unusual: What was tolerated.
     """
 
     node: Node | None = None
     identifier: tuple[str | None, str] | None = None
+    kinds: tuple[str, ...] = ()
     failed: str = ""
     unusual: str = ""
 
@@ -37,12 +39,22 @@ class References:
 
     def __init__(self, root: Node) -> None:
         """Know the entries of a Bundle; of any other resource only what it contains."""
-        self._entries = [
-            (entry.text("fullUrl"), resource)
-            for entry in (root.all("entry") if root.type == "Bundle" else ())
-            if (resource := entry.one("resource")) is not None
-        ]
-        self._urls = {resource.path: url for url, resource in self._entries}
+        self._urls: dict[str, str | None] = {}
+        #: Each way to find an entry is looked up, never searched: a body has as many references as its sender likes.
+        self._by_full_url: dict[str | None, list[Node]] = {}
+        self._by_id: dict[tuple[str, str | None], list[Node]] = {}
+        self._by_known: dict[tuple[str | None, str | None], list[tuple[Node, Node]]] = {}
+        self._inside: dict[str, dict[str | None, list[Node]]] = {}
+        for entry in root.all("entry") if root.type == "Bundle" else ():
+            resource = entry.one("resource")
+            if resource is None:
+                continue
+            url = entry.text("fullUrl")
+            self._urls[resource.path] = url
+            self._by_full_url.setdefault(url, []).append(resource)
+            self._by_id.setdefault((resource.type, resource.text("id")), []).append(resource)
+            for known in resource.all("identifier"):
+                self._by_known.setdefault((known.text("system"), known.written("value")), []).append((resource, known))
 
     def resolve(self, reference: Node | None, holder: Node) -> Found:
         """
@@ -77,30 +89,33 @@ class References:
         value = known.written("value") if known is not None else None
         if known is None or value is None:
             return Found()
-        return self._known(reference.text("type"), known.text("system"), value)
+        return self._known(reference.text("type"), known.text("system"), value, kinds(known))
 
-    def _known(self, kind: str | None, system: str | None, value: str) -> Found:
+    def _known(self, kind: str | None, system: str | None, value: str, said: tuple[str, ...] = ()) -> Found:
         """Find the entry that has an identifier; the identifier is an answer also without it."""
-        found = [
-            resource
-            for _, resource in self._entries
-            if kind in {None, resource.type}
-            and any((one.text("system"), one.written("value")) == (system, value) for one in resource.all("identifier"))
-        ]
+        found: dict[str, Node] = {}
+        for resource, known in self._by_known.get((system, value), ()):
+            if kind in {None, resource.type}:
+                found[resource.path] = resource
+                said = said or kinds(known)
         if len(found) > 1:
             return Found(failed="several entries with this identifier")
-        return Found(node=found[0] if found else None, identifier=(system, value))
+        return Found(node=next(iter(found.values()), None), identifier=(system, value), kinds=said)
 
-    @staticmethod
-    def _contained(written: str, holder: Node) -> Found:
+    def _contained(self, written: str, holder: Node) -> Found:
         if written == "#":
             return Found(node=holder)
-        found = [each for each in holder.all("contained") if each.text("id") == written[1:]]
+        inside = self._inside.get(holder.path)
+        if inside is None:
+            inside = self._inside[holder.path] = {}
+            for each in holder.all("contained"):
+                inside.setdefault(each.text("id"), []).append(each)
+        found = inside.get(written[1:], [])
         return Found(node=found[0]) if len(found) == 1 else Found(failed="no contained resource of that id")
 
     def _by_url(self, written: str) -> Found:
         url, _, version = written.partition(_HISTORY)
-        found = [resource for full, resource in self._entries if full == url]
+        found = self._by_full_url.get(url, [])
         if version:
             found = [each for each in found if (meta := each.one("meta")) is not None and meta.text("versionId") == version]
         if len(found) > 1:
@@ -115,7 +130,12 @@ class References:
             found = self._by_url(f"{url.rsplit('/', 2)[0]}/{written}")
             if found.node is not None:
                 return found
-        same = [resource for _, resource in self._entries if resource.type == kind and resource.text("id") == known]
+        same = self._by_id.get((kind, known), [])
         if len(same) == 1:
             return Found(node=same[0], unusual="Type/id without a base: the entry of that type and id was taken")
         return Found(failed="several entries of that type and id" if same else "no entry of that type and id")
+
+
+def kinds(identifier: Node) -> tuple[str, ...]:
+    """Return what an identifier is said to be: the code of each coding of its type."""
+    return tuple(code for kind in identifier.all("type") for coding in kind.all("coding") if (code := coding.text("code")))

@@ -4,6 +4,7 @@ What a DocumentReference replaces: relatesTo, the PATCH of the replaced one, and
 Source: PDSm 3.1 (TD2.1); IHE MHD 4.2; CI-SIS, relatedDocument; D-4, D-5.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -160,11 +161,13 @@ class Patches:
 
     def check(self, replaced_documents: list[tuple[int, Target]]) -> None:
         """Compare them with the relations: FHIR_INVARIANT for one without relation, FHIR_UNUSUAL for a relation without one."""
+        known = _Names([target for _, target in replaced_documents])
         for patch in self._found:
-            if not any(_same(patch, target) for _, target in replaced_documents):
+            if patch not in known:
                 self._findings.add("FHIR_INVARIANT", patch.place, "PATCH of a document that nothing here replaces")
+        patched = _Names(self._found)
         for index, target in replaced_documents:
-            if not any(_same(patch, target) for patch in self._found):
+            if target not in patched:
                 self._findings.warn("FHIR_UNUSUAL", target.place, "no PATCH of the replaced document", document=index)
 
 
@@ -172,7 +175,24 @@ def _said(part: Node) -> object:
     return next((value for name, value in part.value.items() if name.startswith("value")), None)
 
 
-def _same(one: Target, other: Target) -> bool:
-    if one.unique_id is not None and other.unique_id is not None:
-        return same_id(one.unique_id, other.unique_id)
-    return one.written == other.written
+class _Names:
+    """Documents by their names: by the uniqueId where both sides say one, else by what is written."""
+
+    def __init__(self, targets: Iterable[Target]) -> None:
+        self._ids: set[str] = set()
+        self._written: dict[str, bool] = {}
+        for target in targets:
+            if target.unique_id is not None:
+                self._ids.add(_folded(target.unique_id))
+            silent = target.unique_id is None
+            self._written[target.written] = self._written.get(target.written, False) or silent
+
+    def __contains__(self, target: Target) -> bool:
+        if target.unique_id is None:
+            return target.written in self._written
+        return _folded(target.unique_id) in self._ids or self._written.get(target.written, False)
+
+
+def _folded(unique_id: str) -> str:
+    """Return a uniqueId as it is compared: of a UUID the case does not count."""
+    return unique_id.casefold() if is_uuid(unique_id) else unique_id

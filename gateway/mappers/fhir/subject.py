@@ -60,7 +60,7 @@ class Subjects:
         if found.node is not None:
             read.append(identity.of_patient(found.node, self._source, self._directory))
         if found.identifier is not None:
-            read.append(identity.of_identifier(found.identifier, at, self._source, self._directory))
+            read.append(identity.of_identifier(found.identifier, found.kinds, at, self._source, self._directory))
         return read or [Claims(at)]
 
     @property

@@ -65,7 +65,7 @@ def test_an_identifier_that_is_longer_than_any_is() -> None:
 
 
 def test_a_reference_by_identifier_alone() -> None:
-    found = of_identifier((f"urn:oid:{ROOTS[2]}", INS), Place(path="List.subject.reference"), PORTAL, DIRECTORY)
+    found = of_identifier((f"urn:oid:{ROOTS[2]}", INS), (), Place(path="List.subject.reference"), PORTAL, DIRECTORY)
     assert [known.key for known in found.ins] == [(ROOTS[2], INS)]
 
 
