@@ -41,9 +41,18 @@ class BrokerDoor(Door):
         doors: How many MLLP processes.
         workers: How many workers.
         environment: More variables of the process.
+        config: The configuration; the sample one without.
     """
 
-    def __init__(self, folder: Path, *, doors: int = 1, workers: int = 1, environment: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        doors: int = 1,
+        workers: int = 1,
+        environment: dict[str, str] | None = None,
+        config: Path | None = None,
+    ) -> None:
         self.node = rabbitmq.shared()
         self.node.empty()
         self._server = postgres.shared()
@@ -54,7 +63,7 @@ class BrokerDoor(Door):
             "DMP_GATEWAY_PROCESSES_DOORS": str(doors),
             "DMP_GATEWAY_PROCESSES_WORKERS": str(workers),
         }
-        super().__init__(folder, environment=self.environment | (environment or {}))
+        super().__init__(folder, config=config, environment=self.environment | (environment or {}))
         self.verb_environment = {name: self.environment[name] for name in ("AMQP_URL", "DATABASE_URL")}
         self.data.mkdir(mode=0o700)
         initialise(DataDirectory(self.data).keys, SystemClock())
