@@ -17,22 +17,17 @@ from typing import Any, Final, Protocol
 
 from waitress.adjustments import Adjustments
 from waitress.channel import HTTPChannel
-from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.task import ErrorTask, WSGITask
-from waitress.utilities import Error
 
 from gateway.adapters.budget import Budget
 from gateway.adapters.http.application import PEER
+from gateway.adapters.http.body import HOLD
 from gateway.adapters.http.call import Refused, Reply
+from gateway.adapters.http.parser import CHUNK_OVERHEAD, SLACK, Parser, Stopped, fields
 from gateway.adapters.http.spec import HEADER_BYTES, Spec
 from gateway.model.problem import Problem
 from gateway.model.source import Peer
 
-#: The longest line that says how long a chunk is, and the longest trailer.
-_CHUNK_LINE: Final = 1024
-#: What chunks may add to a body of the longest length.
-_CHUNK_OVERHEAD: Final = 2
-_SLACK: Final = 64 * 1024
 #: What is thrown away of a refused body, at most.
 _DISCARD: Final = 64 * 1024 * 1024
 #: waitress's own refusals, by status.
@@ -78,18 +73,9 @@ class Shared:
             return self._budget.refuses(held)
 
 
-class Stopped(Error):  # type: ignore[misc]  # waitress has no types
-    """A request that the server refuses by itself."""
-
-    def __init__(self, refused: Refused, code: int = 400) -> None:
-        self.refused = refused
-        self.code = code
-        super().__init__("")
-
-
 def adjustments(spec: Spec) -> Adjustments:
     """Return waitress's settings: nothing of a request ever goes to a file, nothing is said of ourselves."""
-    raw = _CHUNK_OVERHEAD * spec.body_limit_bytes + _SLACK
+    raw = CHUNK_OVERHEAD * spec.body_limit_bytes + SLACK
     return Adjustments(
         listen="127.0.0.1:0",
         ident=None,
@@ -100,86 +86,9 @@ def adjustments(spec: Spec) -> Adjustments:
         inbuf_overflow=2 * raw,
         outbuf_overflow=1 << 40,
         clear_untrusted_proxy_headers=False,
-        recv_bytes=65_536,
+        # What comes is gone through on one thread, in pieces that cost the others little.
+        recv_bytes=16_384,
     )
-
-
-class Parser(HTTPRequestParser):  # type: ignore[misc]  # waitress has no types
-    """Reads one request."""
-
-    error: Any
-    body_rcv: Any
-
-    def __init__(self, adj: Adjustments, channel: "Channel") -> None:
-        super().__init__(adj)
-        self._channel = channel
-        self._checked = False
-        self.path = "/"
-        self.command = "GET"
-        #: When its first byte came, `time.monotonic`.
-        self.begun = time.monotonic()
-
-    @property
-    def held(self) -> int:
-        """Bytes of its body."""
-        return len(self.body_rcv) if self.body_rcv is not None else 0
-
-    def received(self, data: bytes) -> int:
-        """Read on; what is wrong ends the request."""
-        if not self.header_plus and not self.headers_finished and data[:1] in {b" ", b"\t"}:
-            # waitress would pass over it; a proxy may take such a line for the end of the one before (RFC 9112 § 2.2).
-            self.stop(Refused(Problem(code="HTTP_REQUEST_INVALID")))
-            return len(data)
-        consumed = int(super().received(data))
-        if self.headers_finished and not self._checked:
-            self._checked = True
-            # Who sends a body is asked before it is read, and before the sender is told to go on (Expect).
-            too_long = getattr(self.error, "code", None) == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-            if (self.error is None or too_long) and self.body_rcv is not None and not self.empty:
-                refused = self._channel.shared.gate.precheck(self.command, self.path, fields(self), self._channel.peer)
-                if refused is None and self.content_length > self._channel.shared.spec.body_limit_bytes:
-                    refused = Refused(Problem(code="TOO_LARGE"))
-                if refused is not None:
-                    self.stop(refused)
-            if self.error is not None:
-                # waitress would tell the sender to go on, and read what it has refused.
-                self.expect_continue = False
-        if self.error is None and self.body_rcv is not None:
-            self._bound()
-        return consumed
-
-    def parse_header(self, header_plus: bytes) -> None:
-        """
-        Read first line and headers.
-
-        Raises:
-            ParsingError: as the base class; and what a proxy before us might read otherwise (RFC 9112 § 3.2, § 6.1).
-        """
-        super().parse_header(header_plus)
-        if not self.path.startswith("/"):
-            raise ParsingError("target")
-        if self.chunked and "CONTENT_LENGTH" in self.headers:
-            raise ParsingError("Content-Length and Transfer-Encoding")
-        if "TRANSFER_ENCODING" in self.headers:
-            raise ParsingError("Transfer-Encoding in HTTP/1.0")
-        host = self.headers.get("HOST")
-        if (self.version == "1.1" and host is None) or (host is not None and "," in host):
-            raise ParsingError("Host")
-
-    def stop(self, refused: Refused) -> None:
-        """End the request here: it is answered by a refusal, and the connection closed."""
-        self.error = Stopped(refused)
-        self.expect_continue = False
-        self.completed = True
-        self.close()
-        self.body_rcv = None  # what it held is free for others at once
-
-    def _bound(self) -> None:
-        receiver = self.body_rcv
-        if self.held > self._channel.shared.spec.body_limit_bytes:
-            self.stop(Refused(Problem(code="TOO_LARGE")))
-        elif self.chunked and max(len(receiver.control_line), len(receiver.trailer)) > _CHUNK_LINE:
-            self.stop(Refused(Problem(code="HTTP_BODY_INVALID", detail="chunk")))
 
 
 class _Told(ErrorTask):  # type: ignore[misc]  # waitress has no types
@@ -207,6 +116,7 @@ class _Answered(WSGITask):  # type: ignore[misc]  # waitress has no types
         environ: dict[str, Any] = super().get_environment()
         peer = self.channel.peer
         environ[PEER] = peer
+        environ[HOLD] = self.channel.hold
         environ["wsgi.url_scheme"] = "https" if peer.is_encrypted else "http"
         # waitress takes slashes away: `//fhir` is no other spelling of `/fhir`.
         environ["PATH_INFO"] = self.request.path
@@ -222,6 +132,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
     """One connection."""
 
     request: Any
+    requests: list[Any]
     task_class = _Answered
     error_task_class = _Told
 
@@ -245,11 +156,14 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
         self.served = 0
         self._ended: Callable[[Channel], None] | None = ended
         self._held = 0
+        #: Of it, bytes that were unpacked of the request that is answered now.
+        self._unpacked = 0
         self._discarded = 0
         self._lingering_until: float | None = None
         self.opened = time.monotonic()
         self._quiet_since = self.opened
-        self.parser_class = lambda adj: Parser(adj, self)
+        limit, ask = shared.spec.body_limit_bytes, shared.gate.precheck
+        self.parser_class = lambda adj: Parser(adj, limit, lambda method, path, headers: ask(method, path, headers, peer))
         super().__init__(server, link, (peer.address, peer.port), server.adj, map=server.map)
         # Closing takes it too, and may happen where it is held.
         self.requests_lock = threading.RLock()
@@ -262,7 +176,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
         self._count()
         with self.requests_lock:
             if self.request is not None and self.shared.refuses(self._held):
-                self._stop_request(Refused(Problem(code="OVERLOADED"), headers=(("Retry-After", "5"),)))
+                self._stop_request(_overloaded())
         self._count()
         return done
 
@@ -303,6 +217,8 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
             if self.request is not None:
                 self.request.close()
                 self.request = None
+            # The first one is with a thread, or waits for one, which gives it up; the others nobody will.
+            del self.requests[1:]
         self._count()
         ended, self._ended = self._ended, None
         if ended is not None:
@@ -316,10 +232,28 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
 
     def service(self) -> None:
         """Answer one request."""
-        super().service()
+        try:
+            super().service()
+        finally:
+            self._unpacked = 0
+            if not self.connected:
+                with self.requests_lock:
+                    self.requests = []
         self.served += 1
         self._quiet_since = time.monotonic()
         self._count()
+
+    def hold(self, size: int) -> None:
+        """
+        Note that the request that is answered holds so many more bytes.
+
+        Raises:
+            Refused: OVERLOADED: all connections together hold too much.
+        """
+        self._unpacked += size
+        self._count()
+        if self.shared.refuses(self._held):
+            raise _overloaded()
 
     # -- what the server's thread asks each second
 
@@ -334,7 +268,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
         if self._lingering_until is not None:
             if now > self._lingering_until:
                 self.end("fault")
-        elif self.total_outbufs_len and not self.requests:
+        elif self.total_outbufs_len:
             if time.time() - self.last_activity > spec.unread_seconds:
                 self.end("unread")
         elif self.requests:
@@ -372,14 +306,13 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
     def _count(self) -> None:
         with self.requests_lock:
             held = sum(request.held for request in self.requests)
-            held += self.request.held if self.request is not None else 0
+            held += self._unpacked + (self.request.held if self.request is not None else 0)
             before, self._held = self._held, held
             self.shared.change(before, held)
 
 
-def fields(request: Any) -> dict[str, str]:
-    """Return the headers of a request, by lower-case name."""
-    return {name.replace("_", "-").lower(): value for name, value in request.headers.items()}
+def _overloaded() -> Refused:
+    return Refused(Problem(code="OVERLOADED"), headers=(("Retry-After", "5"),))
 
 
 def _foreign(error: Any, *, in_body: bool) -> Refused:

@@ -54,6 +54,8 @@ class Pool:
         #: What is to be done on the thread. Not the trigger's own list: it is gone through under a lock that who adds to it takes
         #: as well, and `_waking` is taken by both.
         self._work: collections.deque[Callable[[], None]] = collections.deque()
+        #: Channels whose next request waits until the answers before it were read.
+        self._unread: collections.deque[Channel] = collections.deque()
         self._thread = threading.Thread(target=self._run, name=f"{shared.spec.door}-server", daemon=True)
         self._thread.start()
 
@@ -96,7 +98,11 @@ class Pool:
 
     def add_task(self, channel: Channel) -> None:
         """Have a request answered by the next free thread."""
-        self._tasks.add_task(channel)
+        if channel.total_outbufs_len:
+            # Its next answer waits until the one before was read: else who reads none would hold threads and memory with them.
+            self._unread.append(channel)
+        else:
+            self._tasks.add_task(channel)
 
     def pull_trigger(self) -> None:
         """Wake the server's thread."""
@@ -113,11 +119,13 @@ class Pool:
                 wasyncore.poll2(_LOOK_SECONDS, self.map)
                 while self._work:
                     self._do(self._work.popleft())
+                for _ in range(len(self._unread)):
+                    self.add_task(self._unread.popleft())
                 now = time.monotonic()
                 if now - looked >= _LOOK_SECONDS:
                     looked = now
                     for channel in self._channels():
-                        channel.keep_time(now)
+                        self._keep_time(channel, now)
                 if self._shared.stopping:
                     self._close_unasked()
         finally:
@@ -126,6 +134,13 @@ class Pool:
             with self._waking:
                 self._is_over = True
                 self._trigger.close()
+
+    def _keep_time(self, channel: Channel, now: float) -> None:
+        try:
+            channel.keep_time(now)
+        except Exception as error:  # noqa: BLE001 - as in `_do`; that one is of no more use
+            told.InternalError.of(error, door=self._shared.spec.door, reason="connection").emit()
+            self._do(lambda: channel.end("error"))
 
     def _do(self, work: Callable[[], None]) -> None:
         """Do one thing; what goes wrong with one connection ends no other."""
