@@ -10,7 +10,7 @@ from typing import Final
 from gateway.mappers.common.findings import Findings
 from gateway.mappers.common.flags import SPELLINGS, FlagsReading
 from gateway.mappers.hl7v2.tokens import Message, Segment
-from gateway.mappers.hl7v2.values import value
+from gateway.mappers.hl7v2.values import part, value
 from gateway.model.place import Place, er7_path
 from gateway.model.problem import Severity
 from gateway.model.submission import Act, Flags
@@ -76,7 +76,7 @@ def read(message: Message, written: Iterable[Segment], act: Act | None, findings
         if said is None:
             empty.setdefault(code, place)
             continue
-        flag = _VALUES.get(said)
+        flag = None if len({part(each, 1) for each in obx.field(5).repetitions}) > 1 else _VALUES.get(said)
         unclear = Severity.ERROR if code == DESTINATION else severity
         if flag is None:
             findings.add("FLAG_INVALID", place, code, severity=unclear)

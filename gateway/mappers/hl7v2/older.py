@@ -21,6 +21,9 @@ from gateway.model.place import Place
 #: MSH-21 of the versions before 2.1.
 PROFILES: Final = {"1.2^CISIS_CDA_HL7_V1": "1.2", "2.0^CISIS_CDA_HL7_V2": "2.0"}
 
+#: MSH-21 of the present version: a message that names it too is held to it.
+_PRESENT: Final = "2.1^CISIS_CDA_HL7_V2"
+
 #: ORC-1 of every order: the change is said by OBX-11.
 STATUS_CHANGED: Final = "SC"
 _YES_NO: Final = "expandedYes-NoIndicator"
@@ -31,7 +34,9 @@ _Form = tuple[str, Place]
 
 
 def version(header: Header) -> str | None:
-    """Return the version of the volet that a message follows, if it is an older one (MSH-21)."""
+    """Return the version of the volet that a message follows, if it is an older one (MSH-21) and no other."""
+    if _PRESENT in header.profiles:
+        return None
     return next((PROFILES[profile] for profile in header.profiles if profile in PROFILES), None)
 
 

@@ -69,6 +69,11 @@ def _by_mdm(one: DocumentReading, entry: DocumentEntry, txa: Segment, findings: 
         else:
             findings.add("RELATION_DIFFERS", txa.place(13), "no parent document is named", document=one.index)
         return entry.replaces
+    if not entry.replaces and older and document_number(txa, 12) != entry.unique_id:
+        # TXA-13 is written as TXA-12 is: it names no uniqueId, and the document it means would stay beside the new one.
+        detail = "no relatedDocument, and TXA-13 is root and extension in one"
+        findings.add("RELATION_DIFFERS", txa.place(13), detail, document=one.index)
+        return ()
     if not entry.replaces:
         findings.warn("CDA_UNUSUAL", _carrier(one), "no relatedDocument: TXA-13 was taken", document=one.index)
         return (parent,)

@@ -155,3 +155,9 @@ def test_a_message_that_does_not_say_whether_it_is_for_the_dmp_is_checked_as_if_
 def test_not_for_the_record_is_still_read_strictly() -> None:
     message = Message(ORU_ADD).flag("DESTDMP", "N")
     assert codes(read_message(message.put("OBX", 11, "C"))) == [("ACT_INCOHERENT", "E", "OBX[1]-11")]
+
+
+@pytest.mark.parametrize("written", ["N~Y", "Y~N", "N^^expandedYes-NoIndicator~Y^^expandedYes-NoIndicator"])
+def test_a_flag_that_says_both_at_once_says_nothing(written: str) -> None:
+    assert [one[:2] for one in codes(read_message(Message(ORU_ADD).flag("MASQUE_PS", written)))] == [("FLAG_INVALID", "E")]
+    assert codes(read_message(Message(ORU_ADD).flag("MASQUE_PS", "N~N"))) == []

@@ -111,7 +111,15 @@ def test_an_older_form_gives_the_same_submission_and_one_warning(
     assert golden.read_bytes() == payload
 
 
-@pytest.mark.parametrize("profile", ["2.1^CISIS_CDA_HL7_V2", "", "1.1^CISIS_CDA_HL7_LPS"])
+@pytest.mark.parametrize(
+    "profile",
+    [
+        "2.1^CISIS_CDA_HL7_V2",
+        "",
+        "1.1^CISIS_CDA_HL7_LPS",
+        "1.2^CISIS_CDA_HL7_V1~2.1^CISIS_CDA_HL7_V2",  # held to the version that asks more
+    ],
+)
 def test_what_says_less_is_taken_under_the_older_version_only(profile: str) -> None:
     for make, sample, code in ((as_1_2, ORU_ADD, "VALUE_UNKNOWN"), (as_2_0, MDM_ADD, "SEGMENT_MISSING")):
         found = read_message("\r".join([*make(sample).put("MSH", 21, profile).lines, ""]).encode())
@@ -161,3 +169,34 @@ def test_a_document_number_in_one_is_taken_under_the_older_version(profile: str,
     found = read_message(message)
     assert found.answer is answer
     assert ("DOCUMENT_ID_DIFFERS" in [problem.code for problem in found.problems]) == (answer is Answer.AE)
+
+
+def test_a_number_in_one_names_no_document_to_replace() -> None:
+    """The one that it means would stay current beside the new one: without relatedDocument nobody knows which it is."""
+    message = as_2_0(MDM_REPLACE)
+    root = message.get("TXA", 12)
+    message.cda(f'<id root="{root}"/>', f'<id root="{root}" extension="A72"/>')
+    message.put("TXA", 12, f"{root}.A72").put("TXA", 13, f"{root}.A71")
+    message.cda("<relatedDocument", "<!-- <relatedDocument").cda("</relatedDocument>", "</relatedDocument> -->")
+    found = read_message("\r".join([*message.lines, ""]).encode())
+    assert found.answer is Answer.AE
+    assert [problem.code for problem in found.problems if problem.severity.err4 == "E"] == ["RELATION_DIFFERS"]
+
+
+@pytest.mark.parametrize("make", [as_1_2, as_2_0])
+@pytest.mark.parametrize("code", ["MASQUE_PS", "INVISIBLE_PATIENT", "INVISIBLE_REP_LEGAUX", "CONNEXION_SECRETE"])
+def test_what_hides_a_document_hides_it_in_every_version(make: Callable[[str], Message], code: str) -> None:
+    message = make(ORU_ADD)
+    written = LONG.get(f"{code}^", f"{code}^").rstrip("^") if make is as_1_2 else code
+    changed = 0
+    for number, line in enumerate(message.lines):
+        fields = line.split("|")
+        if fields[0] == "OBX" and fields[3].split("^")[0] == written:
+            fields[5] = "Y" + fields[5][1:]
+            message.lines[number] = "|".join(fields)
+            changed += 1
+    assert changed == 1
+    found, _, _ = reading(message)
+    assert getattr(found.flags, code.lower()) is True
+    now, _, _ = reading(Message(ORU_ADD).flag(code, "Y^^expandedYes-NoIndicator"))
+    assert found.documents[0].entry.confidentiality_codes == now.documents[0].entry.confidentiality_codes
