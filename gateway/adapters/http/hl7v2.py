@@ -10,7 +10,6 @@ of either kind finds the acknowledgment in the body. Several messages in one bod
 """
 
 import codecs
-import re
 from typing import Final
 
 from gateway.adapters.http.call import Call, Refused, Reply
@@ -25,9 +24,10 @@ from gateway.model.problem import Problem
 #: The media types of the draft, and plain text.
 TYPES: Final = ("application/hl7-v2", "application/hl7-v2+er7", "x-application/hl7-v2+er7", "text/plain")
 _ANSWER_TYPE: Final = "application/hl7-v2"
-#: MSA-1 of each acknowledgment of an answer.
-_MSA: Final = re.compile(rb"(?:^|[\r\n])MSA.([AC][AER])")
-_SOURCE_UNKNOWN: Final = b"SOURCE_UNKNOWN"
+#: Before MSA-1 of each acknowledgment of an answer.
+_MSA: Final = b"\rMSA|"
+#: ERR-5 of whoever is not admitted.
+_SOURCE_UNKNOWN: Final = b"|SOURCE_UNKNOWN^"
 _RETRY: Final = ("Retry-After", str(RETRY_SECONDS))
 
 
@@ -85,10 +85,12 @@ class Hl7v2Routes:
 
 
 def _status(answer: bytes) -> int:
-    codes = {found.decode() for found in _MSA.findall(answer)}
-    if codes & {"AR", "CR"}:
-        return 403 if _SOURCE_UNKNOWN in answer else 503
-    return 422 if codes & {"AE", "CE"} else 200
+    given = answer.split(_MSA)[1:]
+    codes = {each[:2] for each in given}
+    put_off = [each for each in given if each[:2] in {b"AR", b"CR"}]
+    if put_off:  # one circumstance among strangers is enough: that message is to be sent again
+        return 403 if all(_SOURCE_UNKNOWN in each for each in put_off) else 503
+    return 422 if codes & {b"AE", b"CE"} else 200
 
 
 def _check_charset(call: Call) -> None:

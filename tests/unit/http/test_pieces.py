@@ -218,6 +218,10 @@ def test_every_problem_has_its_status_on_http(problem: str) -> None:
         (b"MSH|^~\\&|\rMSA|AA|1\rMSH|^~\\&|\rMSA|AE|2", 422),
         (b"MSH|^~\\&|\rMSA|AE|1\rMSH|^~\\&|\rMSA|AR|2", 503),
         (b"MSH|^~\\&|\rMSA|AA|1\rNTE|1||MSA!AE", 200),
+        # A stranger among others: what is to be sent again decides. And an id is no reason.
+        (b"MSH|^~\\&|\rMSA|AR|1\rERR|||207|E|SOURCE_UNKNOWN^\rMSH|^~\\&|\rMSA|AR|2\rERR|||207|E|QUEUE_UNAVAILABLE^", 503),
+        (b"MSH|^~\\&|\rMSA|AR|1\rERR|||207|E|SOURCE_UNKNOWN^\rMSH|^~\\&|\rMSA|AA|2", 403),
+        (b"MSH|^~\\&|\rMSA|AR|SOURCE_UNKNOWN\rERR|||207|E|QUEUE_UNAVAILABLE^", 503),
     ],
 )
 def test_the_status_follows_the_acknowledgment(answer: bytes, status: int) -> None:
