@@ -51,6 +51,23 @@ def why_not(row: Connection, door: str, peer: Peer) -> tuple[str, ...]:
     return tuple(found)
 
 
+def of_certificate(connections: Sequence[Connection], door: str, peer: Peer) -> tuple[str, ...]:
+    """
+    Return the ids of the sources whose certificate a connection shows, wherever it comes from.
+
+    Args:
+        connections: The rows of the configuration.
+        door: The door that it came to.
+        peer: Who is at the other end.
+
+    Returns:
+        The sources of every row of this door that names the certificate, each once; none: it shows none, or none that is named.
+    """
+    shown = peer.certificate.spellings if peer.certificate is not None else frozenset()
+    found = [source for row in connections if row.door == door and shown & set(row.certificates) for source in row.sources]
+    return tuple(dict.fromkeys(found))
+
+
 def by_token(directory: Directory, token: str) -> Source | None:
     """
     Return the source of a bearer token, or None.

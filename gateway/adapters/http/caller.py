@@ -17,6 +17,7 @@ SOURCE_HEADER: Final = "X-DMP-Source"
 _CHALLENGE: Final = ("WWW-Authenticate", 'Bearer realm="dmp-gateway"')
 _WRONG: Final = ("WWW-Authenticate", 'Bearer realm="dmp-gateway", error="invalid_token"')
 _LONGEST_TOKEN: Final = 4096
+_TWO: Final = "the token and the client certificate are of different sources"
 
 
 class Trust(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,7 +64,8 @@ class Trust(msgspec.Struct, frozen=True, kw_only=True):
         Return the ids of the sources that a request may speak for: that of its token, else those of its connection.
 
         Raises:
-            Refused: its token is none's; who shows a wrong one is not taken for another.
+            Refused: its token is none's, or not of a source whose certificate its connection shows: who shows two names is taken
+                for neither.
         """
         authorization = headers.get("authorization")
         if authorization is None:
@@ -75,6 +77,9 @@ class Trust(msgspec.Struct, frozen=True, kw_only=True):
             source = trust.by_token(self.directory, token)
         if source is None:
             raise Refused(Problem(code="NOT_AUTHENTICATED"), headers=(_WRONG,))
+        certified = trust.of_certificate(self.connections, self.door, peer)
+        if certified and source.id not in certified:
+            raise Refused(Problem(code="NOT_AUTHENTICATED", detail=_TWO), headers=(_WRONG,))
         return (source.id,)
 
     def is_monitor(self, peer: Peer) -> bool:

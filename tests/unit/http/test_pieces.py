@@ -117,9 +117,22 @@ def who(peer: Peer, **headers: str) -> str:
 
 def test_a_token_shows_its_source_from_anywhere_and_a_wrong_one_nobody() -> None:
     assert who(FAR, authorization=f"Bearer {TOKEN}") == who(FAR, authorization=f"bearer  {TOKEN}") == "lab"
+    assert who(NEAR, authorization=f"Bearer {TOKEN}") == "lab"
     for wrong in ("Bearer x", "Bearer", "Bearer ", f"Basic {TOKEN}", f"Bearer {TOKEN}x", "Bearer é", "Bearer " + "a" * 5000):
         for peer in (NEAR, FAR, SHOWN):
             assert code(lambda wrong=wrong, peer=peer: who(peer, authorization=wrong)) == (401, "NOT_AUTHENTICATED")
+
+
+def test_a_token_and_a_certificate_of_different_sources_are_nobodys() -> None:
+    assert code(lambda: who(SHOWN, authorization=f"Bearer {TOKEN}")) == (401, "NOT_AUTHENTICATED")
+    assert code(lambda: who(SHOWN, authorization=f"Bearer {TOKEN}", x_dmp_source="ris")) == (401, "NOT_AUTHENTICATED")
+    both = (Connection(door="http", certificates=("dns:ris.example",), sources=("ris", "lab")), *CONNECTIONS[2:])
+    other_door = (Connection(door="mllp", certificates=("dns:ris.example",), sources=("ris",)),)
+    for rows in (both, other_door, ()):
+        known = msgspec.structs.replace(TRUST, connections=rows)
+        found = known.caller(row(), SHOWN, {"authorization": f"Bearer {TOKEN}"}).source
+        assert found is not None
+        assert found.id == "lab"
 
 
 def test_a_connection_admits_some_and_the_header_chooses_inside() -> None:
