@@ -115,11 +115,14 @@ def canonical(identity: PatientIdentity, source: Source, directory: Directory) -
     Oppositions are kept under canonical identifiers, and a deposit is tested under all of its own (D-1).
     """
     identifiers: list[PatientId] = []
+    authorities: dict[str, Authority] = {}
     for known in identity.identifiers:
         if known.authority in ROOTS or not known.authority:  # a root alone is a number of nobody's
             identifiers.append(known)
             continue
-        found = authority_of((known.authority,), source, directory)
+        found = authorities.get(known.authority)
+        if found is None:  # each is looked for once: a document may have any number of identifiers
+            found = authorities[known.authority] = authority_of((known.authority,), source, directory)
         identifiers += (msgspec.structs.replace(known, authority=found.key), *also_tested(known, found))
     return msgspec.structs.replace(identity, identifiers=distinct(tuple(identifiers)))
 
