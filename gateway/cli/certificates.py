@@ -129,8 +129,12 @@ def shown_by(path: Path, authorities: str, revocations: str, now: datetime) -> C
         until = f"{first.not_valid_before_utc:%Y-%m-%d} to {first.not_valid_after_utc:%Y-%m-%d}"
         raise NotTaken(f"{path} is good from {until} only: TLS refuses it")
     trusted = _load(Path(authorities)) if authorities else []
-    if not _leads(first, chain[1:], trusted):
+    led = _leads(first, chain[1:], trusted)
+    if not led:
         raise NotTaken(f"no authority of tls.authorities issued {path}: TLS refuses it")
+    flaws = [flaw for each in (first, *led) for flaw in _flaws(each, is_authority=each is not first)]
+    if flaws:
+        raise NotTaken(f"{path}: {'; '.join(flaws)}: TLS refuses it (RFC 5280)")
     if revocations and _is_revoked(first, Path(revocations)):
         raise NotTaken(f"{path} is revoked: TLS refuses it")
     return Certificate(fingerprint=first.fingerprint(hashes.SHA256()).hex(), names=tuple(_names(first)))
@@ -145,17 +149,43 @@ def _load(path: Path) -> list[x509.Certificate]:
         raise NotTaken(f"{path} holds no certificate (PEM)") from None
 
 
-def _leads(first: x509.Certificate, between: Sequence[x509.Certificate], trusted: Sequence[x509.Certificate]) -> bool:
-    """Return whether signatures lead from a certificate to an authority that is trusted."""
-    current = first
+def _leads(
+    first: x509.Certificate, between: Sequence[x509.Certificate], trusted: Sequence[x509.Certificate]
+) -> tuple[x509.Certificate, ...]:
+    """Return the authorities by whose signatures a certificate leads to one that is trusted, that one last; empty: none."""
+    current, led = first, list[x509.Certificate]()
     for _ in range(_DEEPEST):
-        if any(_issued(current, authority) for authority in trusted):
-            return True
+        last = next((authority for authority in trusted if _issued(current, authority)), None)
+        if last is not None:
+            return (*led, last)
         above = next((each for each in between if each != current and _issued(current, each)), None)
         if above is None:
-            return False
+            return ()
         current = above
-    return False
+        led.append(above)
+    return ()
+
+
+def _flaws(certificate: x509.Certificate, *, is_authority: bool) -> Iterable[str]:
+    """
+    Yield what OpenSSL's strict check of a door (`gateway.adapters.tls`) refuses, and what home-made authorities often lack.
+
+    Source: RFC 5280 § 4.2.1.1, 4.2.1.2, 4.2.1.3, 4.2.1.9; openssl-verification-options, -x509_strict.
+    """
+    who = f"its authority ({certificate.subject.rfc4514_string()})" if is_authority else "it"
+    found = {each.oid: each for each in certificate.extensions}
+    if certificate.issuer != certificate.subject and x509.AuthorityKeyIdentifier.oid not in found:
+        yield f"{who} has no authorityKeyIdentifier"
+    if not is_authority:
+        return
+    if x509.SubjectKeyIdentifier.oid not in found:
+        yield f"{who} has no subjectKeyIdentifier"
+    usage = found.get(x509.KeyUsage.oid)
+    if usage is None or not usage.value.key_cert_sign:
+        yield f"{who} has no keyUsage with keyCertSign"
+    basic = found.get(x509.BasicConstraints.oid)
+    if basic is None or not basic.critical or not basic.value.ca:
+        yield f"{who} has no critical basicConstraints with CA:TRUE"
 
 
 def _issued(certificate: x509.Certificate, authority: x509.Certificate) -> bool:

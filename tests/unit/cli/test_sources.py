@@ -2,16 +2,19 @@
 
 import json
 import re
+import ssl
 import stat
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from cryptography import x509
 
+from gateway.adapters.tls import Asked, TlsFiles, server_context
 from gateway.adapters.trust import token_hash
 from gateway.cli.main import main
 from gateway.config.load import samples_directory
-from tests.harness.pki import NOW, YEAR, Authority, Pki, replace
+from tests.harness.pki import NOW, YEAR, Authority, Pki, ec_key, name, replace
 
 
 @pytest.fixture
@@ -95,6 +98,59 @@ def test_a_certificate_is_tried(config: Path, pki: Pki, tmp_path: Path) -> None:
     assert "holds no list of the authority" in str(tried(pki.client.pem)["because"])
     plain = run("sources", "check", "--config", config, "--certificate", tmp_path / "none.pem")
     assert plain.exit_code == 1 and "not admitted" in plain.stdout
+
+
+def test_what_a_door_refuses_of_a_home_made_authority_is_said(config: Path, pki: Pki, tmp_path: Path) -> None:
+    home, sound, key = Authority("Home", can_sign=False), Authority("Sound"), ec_key()
+    bare = (
+        x509.CertificateBuilder()
+        .subject_name(name("sender"))
+        .issuer_name(sound.certificate.subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(NOW - YEAR)
+        .not_valid_after(NOW + YEAR)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("sil.chu.example")]), critical=False)
+    )
+    for authority, made, words in (
+        (home, home.issue("dns:sil.chu.example"), "its authority (CN=Home) has no keyUsage with keyCertSign: TLS refuses it"),
+        (sound, sound.issue(key=key, change=lambda _: bare), "client.pem: it has no authorityKeyIdentifier: TLS refuses it"),
+        (sound, sound.issue("dns:sil.chu.example"), ""),
+    ):
+        replace(tmp_path / "tls" / "authorities.pem", authority.pem)
+        replace(tmp_path / "tls" / "revocations.pem", authority.revoke())
+        shown, own = made.write(tmp_path, "client")
+        found = check(config, "--address", "192.0.2.7", "--certificate", shown)
+        assert found["is_admitted"] is not bool(words)
+        assert words in str(found["because"])
+        # The door's own library is of the same opinion.
+        assert is_taken(tmp_path / "tls", pki, shown, own) is not bool(words)
+
+
+def is_taken(folder: Path, pki: Pki, certificate: Path, key: Path) -> bool:
+    """Shake hands in memory with what a door of this folder listens by."""
+    files = {use: str(folder / f"{use}.pem") for use in ("authorities", "revocations")}
+    door = server_context(
+        TlsFiles(certificate=str(folder / "server.pem"), key=str(folder / "server.key"), **files), Asked.REQUIRED
+    )
+    sender = ssl.create_default_context(cadata=pki.servers.pem.decode("ascii"))
+    sender.load_cert_chain(certificate, key)
+    there, back = ssl.MemoryBIO(), ssl.MemoryBIO()
+    ends = (
+        sender.wrap_bio(back, there, server_hostname="localhost"),
+        door.wrap_bio(there, back, server_side=True),
+    )
+    done = [False, False]
+    while not all(done):
+        for index, end in enumerate(ends):
+            try:
+                end.do_handshake()
+                done[index] = True
+            except ssl.SSLWantReadError:
+                continue
+            except ssl.SSLError:
+                return False
+    return True
 
 
 def test_a_token_is_tried_from_standard_input_only(config: Path) -> None:
