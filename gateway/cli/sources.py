@@ -219,6 +219,10 @@ def checked(settings: Settings, door: str, peer: Peer, token: str | None, named:
         owner = trust.by_token(settings.directory, token)
         because.append("the token is no source's" if owner is None else f"the token is that of {owner.id}")
         ids: tuple[str, ...] = () if owner is None else (owner.id,)
+        certified = trust.of_certificate(settings.connections, door, peer)
+        if owner is not None and certified and owner.id not in certified:
+            because.append(f"the certificate is that of {', '.join(certified)}: who shows two names is taken for neither")
+            ids = ()
     else:
         for index, row in enumerate(settings.connections):
             if row.door == door:

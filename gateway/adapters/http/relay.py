@@ -22,6 +22,8 @@ class Relay(asyncio.Protocol):
         self._ended = ended
         self._other: Relay | None = None
         self._transport: asyncio.Transport | None = None
+        self._is_lost = False
+        self._timer: asyncio.TimerHandle | None = None
 
     def join(self, other: Self) -> None:
         """Make both sides each other's."""
@@ -34,7 +36,9 @@ class Relay(asyncio.Protocol):
         self._transport = transport
         transport.set_write_buffer_limits(high=_HIGH_WATER)
         other = self._other
-        if other is None or other._transport is None:  # noqa: SLF001 - the same class
+        if other is not None and other._is_lost:  # noqa: SLF001 - the same class
+            transport.abort()  # it was gone before there was anybody to tell
+        elif other is None or other._transport is None:  # noqa: SLF001 - the same class
             transport.pause_reading()
         else:
             other._transport.resume_reading()  # noqa: SLF001
@@ -55,6 +59,9 @@ class Relay(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Close the other side."""
+        self._is_lost = True
+        if self._timer is not None:
+            self._timer.cancel()
         self._ended(self)
         transport = self._there()
         if transport is not None:
@@ -71,6 +78,16 @@ class Relay(asyncio.Protocol):
         transport = self._there()
         if transport is not None and not transport.is_closing():
             transport.resume_reading()
+
+    def finish(self, seconds: float) -> None:
+        """
+        Close this side: nobody is left behind the other one.
+
+        Args:
+            seconds: How long it may take what was handed on, and close by itself; whoever stays longer is cut.
+        """
+        if not self._is_lost and self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(seconds, self.give_up)
 
     def give_up(self) -> None:
         """Close this side."""

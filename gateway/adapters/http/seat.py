@@ -3,6 +3,7 @@
 import time
 
 from gateway.adapters.http.channel import Channel
+from gateway.adapters.http.relay import Relay
 from gateway.model.source import Peer
 
 
@@ -14,6 +15,8 @@ class Seat:
         self.number = number
         self.opened = time.monotonic()
         self.channel: Channel | None = None
+        #: What carries it, where TLS secures it.
+        self.relay: Relay | None = None
         #: Somebody else has its place.
         self.leaves = False
 

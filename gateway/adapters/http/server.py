@@ -290,6 +290,7 @@ class HttpDoor:
             return None
         relay = Relay(self._relays.discard)
         self._relays.add(relay)
+        seat.relay = relay
         task = asyncio.get_running_loop().create_task(self._carry(seat, relay))
         self._carrying.add(task)
         task.add_done_callback(self._carrying.discard)
@@ -369,6 +370,8 @@ class HttpDoor:
         if seat not in self._seats:
             return
         del self._seats[seat]
+        if seat.relay is not None:
+            seat.relay.finish(self._spec.linger_seconds)
         told.ConnectionClosed(
             door=self._spec.door,
             connection=seat.number,

@@ -4,6 +4,7 @@ import gzip
 import re
 import socket
 import ssl
+import struct
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -288,15 +289,15 @@ def secured(folder, *, client: bool) -> ssl.SSLContext:
     return context
 
 
+def with_tls(folder) -> dict[str, object]:
+    files = TlsFiles(certificate=str(folder / "chain.pem"), key=str(folder / "key.pem"), authorities=str(folder / "ca.pem"))
+    rows = (Connection(door="http", networks=(), sources=("ris-valmont",), certificates=("dns:lab.example",)),)
+    return {"tls": files, "tls_listen": ("127.0.0.1", 0), "connections": rows}
+
+
 @pytest.fixture(scope="module")
 def over_tls(authority):
-    files = TlsFiles(
-        certificate=str(authority / "chain.pem"), key=str(authority / "key.pem"), authorities=str(authority / "ca.pem")
-    )
-    rows = (Connection(door="http", networks=(), sources=("ris-valmont",), certificates=("dns:lab.example",)),)
-    with Served(
-        tls=files, tls_listen=("127.0.0.1", 0), connections=rows, handshake_seconds=0.5, body_limit_bytes=1 << 20
-    ) as door:
+    with Served(**with_tls(authority), handshake_seconds=0.5, body_limit_bytes=1 << 20) as door:
         yield door
 
 
@@ -331,3 +332,35 @@ def served_meanwhile(over_tls: Served, authority, port: int) -> None:
     with over_tls.connect(port) as plain, secured(authority, client=True).wrap_socket(plain, server_hostname="127.0.0.1") as link:
         link.sendall(POST.replace(SOURCE.encode() + b"\r\n", b"") + b"Connection: close\r\nContent-Length: 1\r\n\r\na")
         assert answer(everything(link)).body == b"1 ris-valmont"
+
+
+def test_who_stays_after_the_end_keeps_nothing_open(authority) -> None:
+    with ExitStack() as opened, Served(**with_tls(authority), idle_seconds=0.2, linger_seconds=0.2) as served:
+        assert served.door.tls is not None
+        context = secured(authority, client=True)
+        for asked in (b"", b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n", b"nothing of ours\r\n\r\n"):
+            plain = opened.enter_context(served.connect(served.door.tls.port))
+            link = opened.enter_context(context.wrap_socket(plain, server_hostname="127.0.0.1"))
+            link.sendall(asked)
+        nobody_left(served)
+
+
+def test_who_is_gone_right_after_the_handshake_keeps_no_place(authority) -> None:
+    with Served(**with_tls(authority)) as served:
+        assert served.door.tls is not None
+        context = secured(authority, client=True)
+        for _ in range(30):
+            plain = served.connect(served.door.tls.port)
+            plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            with context.wrap_socket(plain, server_hostname="127.0.0.1"):
+                pass
+        nobody_left(served)
+
+
+def nobody_left(served: Served) -> None:
+    """Wait until neither a place nor a secured connection is left."""
+    limit = time.monotonic() + 10
+    while served.door.probe().connections or served.door._relays:
+        if time.monotonic() > limit:
+            raise Breach(f"{served.door.probe().connections} places, {len(served.door._relays)} secured connections are left")
+        time.sleep(0.02)
