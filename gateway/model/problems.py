@@ -428,8 +428,8 @@ _DOCUMENT: Final = (
     ),
     ProblemCode(
         code="FLAG_INVALID",
-        text="A MetaDMPMSS flag is neither Y nor N, or occurs twice with different values.",
-        advice="Send Y or N, once.",
+        text="A MetaDMPMSS flag is neither Y nor N, or occurs twice with different values; or a FHIR label is unknown.",
+        advice="Send Y or N, once; in FHIR a code of TRE_A07 or v3-Confidentiality, with its system.",
         who=Who.SENDER,
         err3="103",
         issue="code-invalid",
@@ -498,8 +498,8 @@ _DOCUMENT: Final = (
     ),
     ProblemCode(
         code="DOCUMENT_EMPTY",
-        text="The document OBX holds no document.",
-        advice="Put the base64 of the CDA into OBX-5.5.",
+        text="There is no document where it should stand.",
+        advice="Put the base64 of the CDA into OBX-5.5, the CDA into the body of POST /cda, or its base64 into Binary.data.",
         who=Who.SENDER,
         err3="101",
         issue="required",
@@ -589,7 +589,7 @@ _DOCUMENT: Final = (
     ProblemCode(
         code="DOCUMENT_ID_DIFFERS",
         text="The document id of the message is not that of the CDA.",
-        advice="Send the id of the CDA (ClinicalDocument/id) in TXA-12.",
+        advice="Send the id of the CDA (ClinicalDocument/id) in TXA-12, or as masterIdentifier.",
         who=Who.SENDER,
         err3="207",
         issue="invariant",
@@ -650,7 +650,7 @@ _IDENTITY: Final = (
     ProblemCode(
         code="INS_ABSENT",
         text="The patient has no INS.",
-        advice="Send the INS in PID-3 with PID-32 = VALI, and in the CDA.",
+        advice="Send the INS in PID-3 with PID-32 = VALI, or as the subject of a FHIR resource, and in the CDA.",
         who=Who.SENDER,
         err3="207",
         application_error="903",
@@ -766,7 +766,7 @@ _IDENTITY: Final = (
     ProblemCode(
         code="PID_CDA_DIFFER",
         text="The patient of the message is not the patient of the document.",
-        advice="Send the document with the PID of its own patient.",
+        advice="Send the document with the PID, or the subject, of its own patient.",
         who=Who.SENDER,
         err3="207",
         application_error="904",

@@ -37,8 +37,8 @@ _REPRESENTATION: Final = "representation"
 _OUTCOME: Final = "OperationOutcome"
 _ACCEPTED: Final = 202
 
-#: An opposition that is noted and not in force: whoever stated it must see that.
-_LOUD: Final = "STATEMENT_SUPERSEDED"
+#: A statement that is noted and not in force, or kept under fewer identifiers than it came with: whoever stated it must see that.
+_LOUD: Final = frozenset({"STATEMENT_SUPERSEDED", "INS_UNQUALIFIED_DROPPED", "IDENTIFIER_FOREIGN", "FIELD_INVALID"})
 
 _QUEUED: Final = "L'envoi est en sécurité ; le dossier n'a pas encore décidé."
 _ASK: Final = "Ask at the address of Content-Location what became of it."
@@ -346,9 +346,9 @@ def _written(call: Call, kind: str, created: Created, settled: Settled, shown: M
     if created.last_modified is not None:
         headers.append(("Last-Modified", created.last_modified))
     wanted = returns(call)
-    if wanted == _MINIMAL:
+    is_loud = wanted != _REPRESENTATION and created.type == "Consent" and any(one.code in _LOUD for one in settled.problems)
+    if wanted == _MINIMAL and not is_loud:
         return Reply(status=created.status, headers=tuple(headers))
-    is_loud = wanted is None and any(problem.code == _LOUD for problem in settled.problems)
     if wanted == _OUTCOME or is_loud:
         body = response.encoded(outcome.outcome(settled.problems))
     else:

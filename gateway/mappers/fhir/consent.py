@@ -275,12 +275,13 @@ class _Establishment(_Side):
     side: ClassVar[Side] = Side.ESTABLISHMENT
 
     def stated_by(self, consent: Node, findings: Findings) -> StatedBy:
-        """Return the establishment; another one that `organization` names is refused."""
+        """Return the establishment; another one, or another site than its own, that `organization` names is refused."""
+        own = {self.source.establishment, self.directory.side(self.source)}
         for reference in consent.all("organization"):
             who = resolved(self.references, consent, reference)
             for identifier in () if who is None else provision.identifiers(who):
                 key = provision.establishment_of(identifier.text("value") or "", self.directory)
-                if key is not None and key.partition("/")[0] != self.source.establishment:
+                if key is not None and key not in own:
                     findings.add("CONSENT_NOT_OWN", reference.place(), "organization")
         return StatedBy.ESTABLISHMENT
 

@@ -162,7 +162,7 @@ def transaction(
     Source: HL7 FHIR R4, http (transaction); IHE MHD, ITI-65.
     """
     entries: Sequence[Mapping[str, Any]] = tree["entry"]
-    created = _created(entries, outcome_)
+    created = _created(entries, submission, outcome_)
     local = {str(entry.get("fullUrl")): f"{one.type}/{one.id}" for entry, one in zip(entries, created, strict=True) if one}
     numbers = _numbers(entries)
     told: dict[int, list[Problem]] = {}
@@ -235,10 +235,10 @@ def document_paths(tree: Mapping[str, Any]) -> tuple[str, ...]:
     )
 
 
-def _created(entries: Sequence[Mapping[str, Any]], outcome_: Outcome) -> list[Created | None]:
+def _created(entries: Sequence[Mapping[str, Any]], submission: Submission, outcome_: Outcome) -> list[Created | None]:
     """Return what each entry created; None where it created nothing: a PATCH, a Patient, a folder, which the record has not."""
     numbers = _numbers(entries)
-    contents = _contents(entries, numbers)
+    contents = _contents(submission)
     found: list[Created | None] = []
     for index, entry in enumerate(entries):
         kind = str(entry["resource"]["resourceType"])
@@ -259,24 +259,27 @@ def _numbers(entries: Sequence[Mapping[str, Any]]) -> dict[int, int]:
     return {index: number for number, index in enumerate(references)}
 
 
-def _contents(entries: Sequence[Mapping[str, Any]], numbers: Mapping[int, int]) -> dict[int, int]:
-    """Return which document each Binary or Bundle is, by the index of its entry."""
-    urls = {str(entry.get("fullUrl")): index for index, entry in enumerate(entries)}
-    found = {}
-    for index, number in numbers.items():
-        for content in entries[index]["resource"].get("content", ()):
-            where = urls.get(str((content.get("attachment") or {}).get("url")))
-            if where is not None:
-                found[where] = number
-    return found
+def _contents(submission: Submission) -> dict[int, int]:
+    """Return which document each Binary or Bundle is, by the index of its entry: where the reader found it."""
+    places = (submission.places.get(f"documents[{number}]") for number in range(len(submission.documents)))
+    return {
+        index: number
+        for number, place in enumerate(places)
+        if place is not None and (index := _entry_of(place.outermost.path)) is not None
+    }
+
+
+def _entry_of(path: str) -> int | None:
+    """Return the index of the entry in which a place stands."""
+    written = path.removeprefix("Bundle.entry[").partition("]")[0]
+    return int(written) if path.startswith("Bundle.entry[") and written.isdecimal() else None
 
 
 def _concerned(problem: Problem, numbers: Mapping[int, int], count: int) -> int:
     """Return the entry that a problem concerns: by its place, else by its document, else the first one."""
-    path = problem.place.outermost.path if problem.place is not None else ""
-    written = path.removeprefix("Bundle.entry[").partition("]")[0]
-    if path.startswith("Bundle.entry[") and written.isdecimal() and int(written) < count:
-        return int(written)
+    index = _entry_of(problem.place.outermost.path) if problem.place is not None else None
+    if index is not None and index < count:
+        return index
     return next((index for index, number in numbers.items() if number == problem.document), 0)
 
 
@@ -287,8 +290,9 @@ def _patched(entry: Mapping[str, Any]) -> str | None:
 
 
 def _is_folder(resource: Mapping[str, Any]) -> bool:
+    """Tell it as the reader does: by the first coding."""
     codings = (resource.get("code") or {}).get("coding") or ()
-    return any(coding.get("code") == "folder" for coding in codings)
+    return any(coding.get("code") == "folder" for coding in codings[:1])
 
 
 def _relocated(value: Any, local: Mapping[str, str]) -> Any:

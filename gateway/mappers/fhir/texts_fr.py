@@ -33,7 +33,7 @@ TEXTS_FR: Final = MappingProxyType({
     "SOURCE_NOT_ALLOWED": "Cet émetteur n'est pas autorisé à faire cet envoi.",
     "ACT_INCOHERENT": "Le message ne demande pas partout la même action (ajout, remplacement ou suppression).",
     "FLAG_MISSING": "Un indicateur d'envoi obligatoire est absent.",
-    "FLAG_INVALID": "Un indicateur d'envoi n'est ni Y ni N, ou se contredit.",
+    "FLAG_INVALID": "Un indicateur d'envoi ou de visibilité n'est pas reconnu, ou se contredit.",
     "FLAGS_FORBIDDEN": "Les restrictions de visibilité se contredisent, ou contredisent la confidentialité du document.",
     "FLAGS_UNUSUAL": "Les indicateurs d'envoi sont inhabituels pour ce patient ; le document a été accepté.",
     "SENDER_MISSING": "La structure qui envoie le document n'est pas indiquée.",

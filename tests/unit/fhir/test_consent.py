@@ -271,6 +271,21 @@ def test_where_sites_are_told_apart_a_source_binds_its_own_site_only() -> None:
     assert _refusal(narrowed, source, establishments=(sites, H2))[0] == "CONSENT_RESTRICTION"
 
 
+@pytest.mark.parametrize("kind", ["deny", "permit"])
+def test_where_sites_are_told_apart_a_consent_of_another_site_is_not_taken_for_its_own(kind: str) -> None:
+    sites = Establishment(
+        id="h1", name="H1", finess_ej="990000018", finess_eg=("990000026", "990000034"), opposition_scope=OppositionScope.SITE
+    )
+
+    def of(number: str) -> dict[str, Any]:
+        return _deny(type=kind) | {"organization": [{"identifier": {"system": FINESS, "value": number}}]}
+
+    how: dict[str, Any] = {"source": _source(site="990000026"), "establishments": (sites, H2)}
+    assert _refusal(of("990000034"), **how) == ("CONSENT_NOT_OWN", "Consent.organization[0]")
+    for own in ("990000026", "990000018"):
+        assert [stated.scope_value for stated in _event(of(own), **how).statements] == ["h1/990000026"]
+
+
 @pytest.mark.parametrize(
     ("system", "code", "is_used"),
     [

@@ -119,6 +119,20 @@ def _edited(name: str, **changes: Any) -> bytes:
     return plain.dumps(plain.loads(_sample(name)) | changes).encode()
 
 
+def test_each_entry_has_its_address_however_the_request_names_it(world: _World) -> None:
+    world.hands.decide = lambda r, s: stored(r, s, committed_at=NOW.isoformat())
+    tree = plain.loads(_sample("01"))
+    held, described, binary = (entry["resource"] for entry in tree["entry"])
+    binary["id"] = "bytes"
+    described["content"][0]["attachment"]["url"] = "Binary/bytes"
+    held["code"]["coding"].append({"system": "urn:x", "code": "folder"})
+    answer = world.post("/fhir", plain.dumps(tree).encode())
+    assert answer.status == 200
+    addresses = [entry["response"]["location"].split("/")[:2] for entry in plain.loads(answer.content)["entry"]]
+    assert [kind for kind, _ in addresses] == ["List", "DocumentReference", "Binary"]
+    assert addresses[1][1] == addresses[2][1] != addresses[0][1]
+
+
 def test_a_transaction_is_answered_entry_by_entry_in_its_order(world: _World) -> None:
     world.hands.decide = lambda r, s: stored(r, s, committed_at=NOW.isoformat())
     answer = world.post("/fhir", _sample("02"))
@@ -414,8 +428,20 @@ def test_an_opposition_that_is_not_in_force_says_so_unless_another_body_was_aske
     answer = world.post("/fhir/Consent", _sample("07"), source=GAM)
     assert answer.status == 201
     assert "STATEMENT_SUPERSEDED" in _codes(answer)
+    briefly = world.post("/fhir/Consent", _sample("07"), source=GAM, Prefer="return=minimal")
+    assert (briefly.status, "STATEMENT_SUPERSEDED" in _codes(briefly)) == (201, True)
     asked = world.post("/fhir/Consent", _sample("07"), source=GAM, Prefer="return=representation")
     assert plain.loads(asked.content)["resourceType"] == "Consent"
+
+
+def test_an_opposition_kept_under_fewer_identifiers_than_it_came_with_says_so(world: _World) -> None:
+    tree = plain.loads(_sample("07"))
+    tree["contained"][0]["identifier"][0]["value"] = "284103523811465"
+    for prefer in ({}, {"Prefer": "return=minimal"}):
+        answer = world.post("/fhir/Consent", plain.dumps(tree).encode(), source=GAM, **prefer)
+        assert (answer.status, "INS_UNQUALIFIED_DROPPED" in _codes(answer)) == (201, True)
+    whole = world.post("/fhir/Consent", _sample("07"), source=GAM, Prefer="return=minimal")
+    assert (whole.status, whole.content) == (201, b"")
 
 
 def test_a_circumstance_is_never_the_consents_fault(world: _World) -> None:
