@@ -204,8 +204,6 @@ def listen(
         one_shot=one_shot,
         trickle=trickle,
     )
-    # What is told of TLS handshakes; a message is told by the verb itself.
-    log.configure("warning", "auto")
     tls = _tls(certificate, key, ca)
 
     def report(line: Heard) -> None:
@@ -225,6 +223,8 @@ def listen(
         folder=Folder(keep) if keep is not None else None,
         tls=tls,
     )
+    # Tells of TLS handshakes that fail; of messages the verb itself does.
+    log.configure("warning", "auto")
     asyncio.run(_listen(receiver, host, port, encrypted=tls is not None, as_json=as_json))
     console.err(receiver.tally.summary())
 

@@ -8,7 +8,7 @@ ahead meanwhile waits in the operating system.
 import asyncio
 import itertools
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 from typing import Final
@@ -144,7 +144,7 @@ class Receiver:
     # -- connections
 
     def _protocol(self) -> asyncio.StreamReaderProtocol:
-        return _Protocol(asyncio.StreamReader(limit=_CHUNK), self._speak)
+        return _Protocol(asyncio.StreamReader(limit=_CHUNK), self._begin)
 
     async def _end(self) -> None:
         """Close every connection, and give what was written to it time to leave."""
@@ -154,22 +154,26 @@ class Receiver:
         await asyncio.gather(*self._speaking, return_exceptions=True)
         await asyncio.gather(*map(_closed, writers))
 
-    async def _speak(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        peer = join_address(*writer.get_extra_info("peername", ("unknown", 0))[:2])
-        if task is None or self._stop.is_set():
+    def _begin(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Take a connection, in a task of our own: asyncio's complains where one is cancelled."""
+        if self._stop.is_set():
             writer.close()
             return
+        peer = join_address(*(writer.get_extra_info("peername") or ("unknown", 0))[:2])
         if len(self._speaking) >= MOST_CONNECTIONS:
             self.tally.turned_away += 1
             self._fault(f"{peer} was turned away: {len(self._speaking)} connections are open")
             writer.close()
             return
-        self._speaking[task] = writer
         self.tally.connections += 1
-        keep_alive(writer.get_extra_info("socket"))
         line = _Line(self.tally.connections, peer, reader, writer, FrameReader(self._terms.frame_bytes))
+        task = asyncio.get_running_loop().create_task(self._speak(line))
+        self._speaking[task] = writer
+        task.add_done_callback(lambda done: self._speaking.pop(done, None))
+
+    async def _speak(self, line: "_Line") -> None:
         try:
+            keep_alive(line.writer.get_extra_info("socket"))
             await self._hear(line)
         except OSError:  # the connection's: whoever was there is gone
             pass
@@ -177,8 +181,7 @@ class Receiver:
             self._fail(failure)
         finally:
             self._budget.change(line.held, 0)
-            await _closed(writer)
-            self._speaking.pop(task, None)
+            await _closed(line.writer)
             self._done(line.left)
 
     async def _hear(self, line: "_Line") -> None:
@@ -315,7 +318,7 @@ class _Protocol(asyncio.StreamReaderProtocol):
     def __init__(
         self,
         reader: asyncio.StreamReader,
-        connected: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[None, None, None]],
+        connected: Callable[[asyncio.StreamReader, asyncio.StreamWriter], None],
     ) -> None:
         super().__init__(reader, connected)
         self.gone = asyncio.Event()
