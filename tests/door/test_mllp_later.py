@@ -235,7 +235,8 @@ def test_an_outcome_that_never_comes_holds_no_place_for_ever(monkeypatch: pytest
     async def scenario() -> None:
         async with opened() as found, peer(found) as sender:
             await accepted(found, sender, "M-1")
-            await accepted(found, sender, "M-2")
+            async with asyncio.timeout(20):  # else for ever
+                await accepted(found, sender, "M-2")
             assert found.deposits.outcomes[0].cancelled()
 
     asyncio.run(scenario())

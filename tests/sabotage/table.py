@@ -7,6 +7,7 @@ ours. What lies between door and store is in `pipeline`.
 
 from typing import Final
 
+from tests.sabotage.answering import ANSWERING
 from tests.sabotage.consents import CONSENTS
 from tests.sabotage.pipeline import PIPELINE
 from tests.sabotage.posting import POSTING
@@ -490,4 +491,5 @@ SABOTAGES: Final[tuple[Sabotage, ...]] = (
     *POSTING,
     *RESOURCES,
     *CONSENTS,
+    *ANSWERING,
 )
