@@ -203,6 +203,8 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
         """Write; after a refusal close our half, and let the other end read it: unread bytes would destroy it on its way."""
         if self.lingers and self.close_when_flushed and not self.requests:
             self._flush_exception(self._flush_some)
+            if not self.connected:
+                return  # nobody was there to read it
             if not self.total_outbufs_len and self.connected and not self.will_close:
                 self._lingering_until = time.monotonic() + self.shared.spec.linger_seconds
                 with contextlib.suppress(OSError):

@@ -3,6 +3,7 @@
 import gzip
 import re
 import socket
+import struct
 import threading
 import time
 from contextlib import ExitStack
@@ -10,6 +11,7 @@ from contextlib import ExitStack
 import msgspec
 import pytest
 
+from gateway.adapters.http.application import Application
 from gateway.adapters.http.call import Call, Reply
 from gateway.adapters.http.channel import Channel
 from gateway.adapters.http.registry import Access, Answered, Route
@@ -224,3 +226,24 @@ def test_no_answer_lets_a_page_of_elsewhere_read_it() -> None:
         assert answer(data).status == 405
         head = answer(served.raw(b"HEAD /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"))
         assert (head.status, head.body) == (200, b"")
+
+
+def test_a_refusal_that_nobody_is_there_to_read_is_no_error(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked, gone, written = threading.Event(), threading.Event(), Application.refused_early
+
+    def late(*given) -> Reply:
+        asked.set()
+        assert gone.wait(10)
+        return written(*given)
+
+    monkeypatch.setattr(Application, "refused_early", late)
+    with Served() as served:
+        with served.connect() as link:
+            link.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            link.sendall(b"nothing of ours\r\n\r\n")
+            assert asked.wait(10)
+        gone.set()
+        until(lambda: not served.door.probe().connections, "the connection of somebody who is gone is kept")
+    assert [record for record in caplog.records if record.exc_info] == []
