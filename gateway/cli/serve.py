@@ -106,7 +106,8 @@ def serve(
     except (OSError, FileUnusable) as failure:
         console.fail(
             f"The gateway cannot start: {failure}.",
-            "Is the port taken, or the directory not writable? `dmp-gateway doctor` tells.",
+            "Is the port taken? --mllp-port, --http-port and metrics.listen name another. Is the directory not writable? "
+            "`dmp-gateway doctor` tells.",
         )
 
 

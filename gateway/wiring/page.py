@@ -123,7 +123,11 @@ class _Server(ThreadingMixIn, WSGIServer):
     def server_bind(self) -> None:
         # Not as the base class does, which asks the resolver for a name of this machine.
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.socket.bind(self.server_address)
+        try:
+            self.socket.bind(self.server_address)
+        except OSError as failure:
+            host, port = self.server_address[:2]
+            raise OSError(failure.errno, f"{failure.strerror} (metrics.listen, {host!s}:{port})") from None
         self.server_address = self.socket.getsockname()
         self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
         self.setup_environ()

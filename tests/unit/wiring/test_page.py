@@ -56,6 +56,13 @@ def test_readiness_in_words(part: Part, base: str) -> None:
     assert 'dmpgw_ready{check="queue"} 1.0' in get(f"{base}/metrics").text
 
 
+def test_a_port_that_is_taken_is_named_with_its_setting() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(OSError, match=rf"Address already in use \(metrics\.listen, 127\.0\.0\.1:{port}\)"):
+            Page("127.0.0.1", port, Health({}), lambda: None)
+
+
 def test_life(part: Part, base: str) -> None:
     assert get(f"{base}/healthz") == (200, "at work\n")
     part.pulse = None
