@@ -30,7 +30,7 @@ from gateway.mappers.fhir.subject import Subjects
 from gateway.mappers.fhir.values import concept, identifier, same_id, unique_id, when
 from gateway.mappers.fhir.walk import Node
 from gateway.model.code import Code
-from gateway.model.document import Author, Document, DocumentEntry
+from gateway.model.document import Author, Document, DocumentEntry, Organisation
 from gateway.model.patient import PatientIdentity
 from gateway.model.place import Place
 from gateway.model.professional import professional_key
@@ -98,6 +98,7 @@ class Sent:
         date: When it was sent.
         subject_at: Where a subject stands, or should.
         places: Of the fields of the submission.
+        beside: The organisation of the sender that stands beside the one of their role.
     """
 
     sender: Author | None
@@ -106,6 +107,7 @@ class Sent:
     date: When | None
     subject_at: Place
     places: Mapping[str, Place]
+    beside: Organisation | None = None
 
 
 class Request:
@@ -281,7 +283,7 @@ class Request:
         custodians = [one.entry.custodian for one in documents]
         # Whoever keeps the document, as its DocumentReference says, is tested beside the custodian of the CDA (D-1).
         keepers = (self.people.organisation(item.reference.one("custodian"), item.reference) for item in items)
-        custodians += [keeper for keeper in keepers if keeper is not None]
+        custodians += [keeper for keeper in (sent.beside, *keepers) if keeper is not None]
         named = establishments.named(self.source, senders, custodians, self.directory)
         people = [sent.sender.person] if sent.sender is not None and sent.sender.person is not None else []
         numbers_of = (professional_key(known.value) for person in people for known in person.ids)

@@ -90,11 +90,15 @@ class People:
             author = Author(organisation=organisation(node))
         else:
             author = Author(person=person(node))
-        extension = reference.extension(AUTHOR_ORGANISATION)
-        beside = None if extension is None else self.organisation(extension.one("valueReference"), holder)
+        beside = self.beside(reference, holder)
         if beside is not None and author.organisation is None:
             author = Author(person=author.person, organisation=beside, specialty=author.specialty)
         return None if author.person is None and author.organisation is None else author
+
+    def beside(self, reference: Node | None, holder: Node) -> Organisation | None:
+        """Read the organisation that the extension `ihe-authorOrg` of a reference names, beside the one of a role."""
+        extension = None if reference is None else reference.extension(AUTHOR_ORGANISATION)
+        return None if extension is None else self.organisation(extension.one("valueReference"), holder)
 
     def organisation(self, reference: Node | None, holder: Node) -> Organisation | None:
         """Read an organisation (of a role, a custodian)."""

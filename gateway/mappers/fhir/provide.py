@@ -265,6 +265,7 @@ class _Transaction:
             date=date,
             subject_at=submission_set.place("subject"),
             places={"sender": sender_at, "content_type": content_type_at},
+            beside=request.people.beside(source, submission_set),
         )
 
     def _items(self, submission_set: Node) -> None:

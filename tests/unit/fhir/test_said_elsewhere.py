@@ -151,6 +151,16 @@ def test_the_custodian_of_a_document_reference_is_tested_for_oppositions(sample:
     assert "clinique-aubier" in submission(body).establishments
 
 
+def test_the_organisation_beside_that_of_the_senders_role_is_tested_as_well() -> None:
+    body = Body(TD2)
+    own = submission(body).sender
+    organisation = "https://profiles.ihe.net/ITI/MHD/StructureDefinition/ihe-authorOrg"
+    body.one("List")["source"]["extension"] = [{"url": organisation, "valueReference": OTHER}]
+    found = submission(body)
+    assert found.sender == own
+    assert "clinique-aubier" in found.establishments
+
+
 @pytest.mark.parametrize("sample", [TD2, SIMPLE])
 def test_a_custodian_who_is_nowhere_is_told(sample: str) -> None:
     body = Body(sample)
