@@ -146,7 +146,7 @@ def test_dropped_messages_are_those_that_the_seed_says(tmp_path: Path) -> None:
 
 def test_never_leaves_the_sender_waiting_on_an_open_connection(tmp_path: Path) -> None:
     with Ear(answer=Act.NEVER, terms={"count": 1}) as ear:
-        _, lines = sent(ear.port, "--wait", "0.3", *files(tmp_path, "S-1"))
+        _, lines = sent(ear.port, "--wait", "1", *files(tmp_path, "S-1"))
         # The sender gave up and closed: the one message that was asked for is over.
         ear.ended()
     assert [line["silence"] for line in lines] == ["timeout"]
@@ -163,7 +163,7 @@ def test_an_answer_waits_as_long_as_asked(tmp_path: Path) -> None:
 
 def test_a_wrong_id_is_taken_for_no_message_of_the_sender(tmp_path: Path) -> None:
     with Ear(wrong_id=True, every=2) as ear:
-        result, lines = sent(ear.port, "--no-wait", "--keep-going", "--wait", "0.5", *files(tmp_path, "I-1", "I-2"))
+        result, lines = sent(ear.port, "--no-wait", "--keep-going", "--wait", "1.5", *files(tmp_path, "I-1", "I-2"))
     assert [line["answer"] for line in lines] == ["AA", None]
     assert "names no message that was waiting" in result.stderr
 
