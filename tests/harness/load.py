@@ -9,6 +9,7 @@ import random
 import socket
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -112,6 +113,19 @@ def note_answer(ledger: Ledger, connection: int, step: Step, answer: bytes) -> t
     return code, at
 
 
+#: Those that there are, to be ended with a run that was broken off.
+_LOADS: "weakref.WeakSet[Load]" = weakref.WeakSet()
+
+
+def abandon_all() -> None:
+    """End every load of this process, and wait until none sends any more."""
+    left = list(_LOADS)
+    for load in left:
+        load.abandon()
+    for load in left:
+        load.join(30.0)
+
+
 class Load:
     """
     N connections that send strands until they are told to finish.
@@ -130,6 +144,8 @@ class Load:
         self._folder = folder
         self._gate = threading.Event()
         self._finishing = threading.Event()
+        self._abandoned = False
+        _LOADS.add(self)
         self._lock = threading.Lock()
         self._port = 0
         self._heard: dict[int, float] = {}
@@ -174,6 +190,12 @@ class Load:
         self._finishing.set()
         self.join(seconds)
 
+    def abandon(self) -> None:
+        """Send nothing more, whatever was begun: its run was broken off, and its port may be another gateway's tomorrow."""
+        self._abandoned = True
+        self._finishing.set()
+        self._gate.set()
+
     def join(self, seconds: float) -> None:
         """Wait until there are no more strands."""
         limit = time.monotonic() + seconds
@@ -194,7 +216,7 @@ class Load:
             while not self._finishing.is_set() and (strand := self._strands()) is not None:
                 for step in strand:
                     again = True
-                    while again:
+                    while again and not self._abandoned:
                         wire, again = self._once(name, ledger, wire, step)
                         if again:
                             time.sleep(_AGAIN_SECONDS * chance.random())
@@ -204,6 +226,8 @@ class Load:
     def _once(self, name: int, ledger: Ledger, wire: Wire | None, step: Step) -> tuple[Wire | None, bool]:
         """Send a step once; return the connection, if it is still there, and whether the step must be sent again."""
         self._gate.wait()
+        if self._abandoned:
+            return wire, False
         with self._lock:
             port = self._port
         try:

@@ -31,6 +31,8 @@ _HOW: Final = (
     "these tests need RabbitMQ's server programs (rabbitmq-server): install them (Debian: apt-get install rabbitmq-server), "
     "or name a broker whose queues dmpgw.* may be made and emptied: TEST_AMQP_URL=amqp://user:password@host:5672/vhost"
 )
+#: How often a command is tried.
+_CONTROLS: Final = 3
 _START_SECONDS: Final = 60
 _PREFIX: Final = "dmpgw-rmq-"
 
@@ -146,12 +148,28 @@ class Node(Broker):
         raise BrokerMissing(f"the test broker did not start: {told}")
 
     def control(self, *words: str) -> str:
-        """Run `rabbitmqctl` against the node, as an operator does; return what it prints."""
-        done = subprocess.run(
-            [self._program.with_name("rabbitmqctl"), "--quiet", "--timeout", str(_START_SECONDS), *words],
-            stdin=subprocess.DEVNULL, capture_output=True, text=True, env=self._environment, cwd="/", check=True, **self._who,
-        )  # fmt: skip
-        return done.stdout
+        """
+        Run `rabbitmqctl` against the node, as an operator does, and again where a busy node refuses; return what it prints.
+
+        Raises:
+            BrokerMissing: it refuses; its own words.
+        """
+        for left in reversed(range(_CONTROLS)):
+            done = subprocess.run(
+                [self._program.with_name("rabbitmqctl"), "--quiet", "--timeout", str(_START_SECONDS), *words],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                env=self._environment,
+                cwd="/",
+                check=False,
+                **self._who,
+            )
+            if not done.returncode:
+                return done.stdout
+            if left:
+                time.sleep(1.0)
+        raise BrokerMissing(f"rabbitmqctl {words[0]}: exit {done.returncode}: {done.stderr[-1000:]} {done.stdout[-1000:]}")
 
     def kill(self) -> None:
         """Kill the node, as a power cut would, and wait until it is gone."""

@@ -16,6 +16,7 @@ import time
 import traceback
 from pathlib import Path
 
+from tests.harness.load import abandon_all
 from tests.proof.ledger import FAULTS, FOLDER, MESSAGES, ProofLedger
 from tests.proof.line import Line, Run
 from tests.proof.lines import LINES
@@ -101,6 +102,7 @@ def _run(line: Line, number: int, given: argparse.Namespace, ledger: ProofLedger
         failure = "" if run.ok else run.told()
     except Exception:
         failure = traceback.format_exc()
+        abandon_all()
     ledger.note(line.name, number, seed, units=line.units(run) if run else 0, run=run, failure=failure)
     print(f"{line.name} run {number} (seed {seed}): {run.line() if run else 'broken off'}", flush=True)
     if not failure:

@@ -33,6 +33,8 @@ ALONE: Final = patients(4, first=14)
 _BACKLOG: Final = 15
 _FROZEN_SECONDS: Final = 8.0
 #: How often it is tried to freeze a worker outside a transaction.
+#: A worker that died is there again.
+_RESTART_SECONDS: Final = 30.0
 _TRIES: Final = 50
 #: The first ledger of those that state oppositions beside the load.
 _BESIDE: Final = 7_000
@@ -95,11 +97,8 @@ class _Scene:
     @contextmanager
     def frozen(self, *, anywhere: bool = False) -> Iterator[int]:
         """Freeze a worker, where it holds no lock unless anywhere: one that holds some is F3's. Whatever happens, it is woken."""
-        pid = self.worker()
-        if pid is None:
-            raise RuntimeError("there is no worker to freeze")
+        pid = self._stopped()
         try:
-            os.kill(pid, signal.SIGSTOP)
             for _ in range(0 if anywhere else _TRIES):
                 if not self._in_transaction():
                     break
@@ -110,6 +109,17 @@ class _Scene:
         finally:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGCONT)
+
+    def _stopped(self) -> int:
+        """Freeze a worker and return its pid; one that was killed just now is about to be another one."""
+        limit = time.monotonic() + _RESTART_SECONDS
+        while time.monotonic() < limit:
+            if (pid := self.worker()) is not None:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGSTOP)
+                    return pid
+            time.sleep(0.05)
+        raise RuntimeError("there is no worker to freeze")
 
     def _in_transaction(self) -> bool:
         """Tell whether a transaction stands idle: those of the worker that goes on are over a moment later."""
