@@ -5,6 +5,7 @@ A receipt id carries time, source and a MAC: one that is ours and not yet in the
 asked for is unknown, in the same words, whether it is somebody else's, forged, or was never there.
 """
 
+import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
@@ -26,6 +27,10 @@ from gateway.store.views import DepositLine, DepositPage
 _JSON: Final = "application/json"
 _QUEUED: Final = "queued"
 _RETRY: Final = ("Retry-After", str(RETRY_SECONDS))
+#: As many look into the store at once, and so long another one waits for its turn: where the store hangs, threads are left for
+#: others.
+_READERS: Final = 4
+_TURN_SECONDS: Final = 0.5
 #: What a receipt id may hold: `gateway.queue.receipt` makes and verifies it.
 _ID: Final = "[A-Za-z0-9._~-]{1,160}"
 
@@ -67,6 +72,7 @@ class DepositRoutes:
         self._verify = verify
         self._clock = clock
         self._keep = keep
+        self._room = threading.BoundedSemaphore(_READERS)
 
     def routes(self) -> tuple[Route, ...]:
         """Return the table's rows."""
@@ -98,7 +104,8 @@ class DepositRoutes:
         Tell what became of a deposit.
 
         Raises:
-            Refused: DEPOSIT_UNKNOWN (404): it is none of this source's; STORE_UNAVAILABLE (503): the store cannot be read now.
+            Refused: DEPOSIT_UNKNOWN (404): it is none of this source's; STORE_UNAVAILABLE (503): the store cannot be read now;
+                OVERLOADED (503): too many are reading it.
         """
         page = self._page(call.variables["id"], call.source)
         body = msgspec.json.encode(page)
@@ -110,11 +117,15 @@ class DepositRoutes:
         issued = self._verify(receipt)
         if issued is None or issued.source != source.id:
             raise Refused(Problem(code="DEPOSIT_UNKNOWN"))
+        if not self._room.acquire(timeout=_TURN_SECONDS):
+            raise Refused(Problem(code="OVERLOADED"), headers=(_RETRY,))
         try:
             with self._reading() as reader:
                 found = reader.deposit(receipt)
         except (StoreUnusable, FileUnusable):
             raise Refused(Problem(code="STORE_UNAVAILABLE"), headers=(_RETRY,)) from None
+        finally:
+            self._room.release()
         if found is not None:
             if found.deposit.source != source.id:
                 raise Refused(Problem(code="DEPOSIT_UNKNOWN"))

@@ -100,6 +100,18 @@ def test_a_certificate_is_tried(config: Path, pki: Pki, tmp_path: Path) -> None:
     assert plain.exit_code == 1 and "not admitted" in plain.stdout
 
 
+def test_a_token_beside_the_certificate_of_another_source_is_refused(config: Path, pki: Pki, tmp_path: Path) -> None:
+    text = config.read_text(encoding="utf-8")
+    row = '[[connections]]\ndoor = "http"\nsources = ["ris-old-valmont"]\ncertificates = ["dns:sil.chu.example"]\n'
+    config.write_text(text + f'{row}[http]\ntls_listen = "127.0.0.1:0"\n', encoding="utf-8")
+    replace(tmp_path / "client.pem", pki.client.pem)
+    here = ("--door", "http", "--address", "192.0.2.7", "--certificate", tmp_path / "client.pem")
+    assert check(config, *here)["sources"] == ["ris-old-valmont"]
+    found = check(config, *here, "--token", "-", feed="dmpgw_x\n")
+    assert (found["is_admitted"], found["sources"]) == (False, [])
+    assert "the certificate is that of ris-old-valmont" in str(found["because"])
+
+
 def test_what_a_door_refuses_of_a_home_made_authority_is_said(config: Path, pki: Pki, tmp_path: Path) -> None:
     home, sound, key = Authority("Home", can_sign=False), Authority("Sound"), ec_key()
     bare = (

@@ -1,6 +1,8 @@
 """GET /deposits/{id}: to its source what became of it, to everybody else nothing, in the same words."""
 
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
 from types import SimpleNamespace
@@ -145,3 +147,28 @@ def test_a_stranger_is_not_told_that_ids_exist(site: Site, receipts: MacReceipts
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
 def test_it_is_only_read(site: Site, receipts: MacReceipts, method: str) -> None:
     assert site.ask(method, f"/deposits/{receipts.issue(OWN, NOW)}", source=OWN).status == 405
+
+
+def test_where_the_store_hangs_few_wait_for_it(
+    site: Site, shelf: Shelf, receipts: MacReceipts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    receipt = receipts.issue(OWN, NOW)
+    shelf.put(receipt, OWN, Verdict.STORED)
+    gate, inside = threading.Event(), threading.Semaphore(0)
+
+    def hang(_: str) -> DepositPage | None:
+        inside.release()
+        assert gate.wait(20)
+        return None
+
+    with monkeypatch.context() as patched, ThreadPoolExecutor(4) as readers:
+        patched.setattr(shelf, "pages", SimpleNamespace(get=hang))
+        waiting = [readers.submit(site.ask, "GET", f"/deposits/{receipt}", source=OWN) for _ in range(4)]
+        try:
+            assert all(inside.acquire(timeout=10) for _ in waiting)
+            answer = site.ask("GET", f"/deposits/{receipt}", source=OWN)
+        finally:
+            gate.set()
+        assert (answer.status, answer.json["code"]) == (503, "OVERLOADED")
+        assert {each.result().status for each in waiting} == {202}
+    assert site.ask("GET", f"/deposits/{receipt}", source=OWN).status == 200
