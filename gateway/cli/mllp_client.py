@@ -6,6 +6,7 @@ It holds no message back and sends none a second time: whether to send again is 
 
 import asyncio
 import enum
+import socket
 import ssl
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -97,6 +98,8 @@ class Client:
         self._tls = tls
         #: Why TLS failed, in words; None: it did not.
         self.mistrust: str | None = None
+        #: Whether nobody knows the name of the receiver.
+        self.is_unknown = False
         self._pending: deque[_Pending] = deque()
         self._writer: asyncio.StreamWriter | None = None
         self._listening: asyncio.Task[None] | None = None
@@ -171,7 +174,9 @@ class Client:
         except ssl.SSLError as failure:
             self.mistrust = mistrust(failure, self._host)
             return False
-        except OSError as failure:  # a refusal, a name that is not known, and asyncio's TimeoutError are all this
+        # A refusal, a name that is not known, and asyncio's TimeoutError are the one, a name that cannot be one the other.
+        except (OSError, UnicodeError) as failure:
+            self.is_unknown = isinstance(failure, socket.gaierror | UnicodeError)
             if self._tls is not None and isinstance(failure, ConnectionResetError | ConnectionAbortedError):
                 self.mistrust = CLOSED
             return False

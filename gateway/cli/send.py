@@ -96,7 +96,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 Report = Callable[[int, Outgoing, Reply], Sent]
 
 
-async def deliver(plan: Plan, clock: Callable[[], float], report: Report) -> tuple[int, str | None]:
+async def deliver(plan: Plan, clock: Callable[[], float], report: Report) -> tuple[int, str | None, bool]:
     """
     Send what the plan says.
 
@@ -106,7 +106,7 @@ async def deliver(plan: Plan, clock: Callable[[], float], report: Report) -> tup
         report: Called once for each message sent, in the order of sending, with its repetition and its reply.
 
     Returns:
-        How many answers came that belong to no message, and why TLS failed, if it did.
+        How many answers came that belong to no message, why TLS failed, if it did, and whether nobody knows the receiver's name.
     """
     began, stopped = clock(), False
     flying: deque[tuple[int, Outgoing, asyncio.Future[Reply]]] = deque()
@@ -127,7 +127,7 @@ async def deliver(plan: Plan, clock: Callable[[], float], report: Report) -> tup
                 break
         while flying:
             await _reported(flying.popleft(), report, plan)
-        return client.strays, client.mistrust
+        return client.strays, client.mistrust, client.is_unknown
 
 
 async def _reported(flown: tuple[int, Outgoing, asyncio.Future[Reply]], report: Report, plan: Plan) -> bool:
@@ -307,7 +307,7 @@ def _rewritable(messages: tuple[Outgoing, ...], option: str) -> tuple[Outgoing, 
 
 def _run(plan: Plan, *, as_json: bool) -> bool:
     """Send, report, sum up; return whether everything was accepted."""
-    tally, began, strays, mistrust = Tally(), time.perf_counter(), 0, None
+    tally, began, strays, mistrust, is_unknown = Tally(), time.perf_counter(), 0, None, False
     shown = 0
     width = console.out.width if console.out.is_terminal else WIDEST
     with console.progress(plan.total if plan.total > _FEW else 0, "sending") as advance:
@@ -328,18 +328,18 @@ def _run(plan: Plan, *, as_json: bool) -> bool:
             return line
 
         try:
-            strays, mistrust = asyncio.run(deliver(plan, time.perf_counter, report))
+            strays, mistrust, is_unknown = asyncio.run(deliver(plan, time.perf_counter, report))
         except KeyboardInterrupt:
             console.err("interrupted", style="yellow")
     if shown > _SHOWN:
         console.err(f"{shown - _SHOWN} more that were not accepted are only counted; --json shows every answer")
-    _sum_up(plan, tally, time.perf_counter() - began, strays)
+    _sum_up(plan, tally, time.perf_counter() - began, strays, is_unknown=is_unknown)
     if tally.silent[Silence.NOT_TRUSTED] and mistrust is not None:
         console.err(f"TLS with {plan.host}:{plan.port}: {mistrust}{'' if mistrust.endswith('?') else '.'}", style="red")
     return tally.all_accepted and tally.sent == plan.total
 
 
-def _sum_up(plan: Plan, tally: Tally, seconds: float, strays: int) -> None:
+def _sum_up(plan: Plan, tally: Tally, seconds: float, strays: int, *, is_unknown: bool) -> None:
     if plan.total > 1:
         console.err(tally.summary(plan.total, seconds))
     if tally.sent < plan.total and not plan.keep_going and not tally.all_accepted:
@@ -351,6 +351,8 @@ def _sum_up(plan: Plan, tally: Tally, seconds: float, strays: int) -> None:
             f"If {plan.host}:{plan.port} does so each time, it may not admit this machine (its log says connection.refused, "
             f"`dmp-gateway sources check` there says why){_OTHER_PORT[plan.tls is not None]}."
         )
-    if tally.silent[Silence.NOT_CONNECTED]:
+    if tally.silent[Silence.NOT_CONNECTED] and is_unknown:
+        console.err(f"This machine knows no host {plan.host}: is its name right?", style="red")
+    elif tally.silent[Silence.NOT_CONNECTED]:
         console.err(f"Nothing takes connections at {plan.host}:{plan.port}.", style="red")
         console.err("Is the gateway running? Start it with: dmp-gateway serve")

@@ -56,7 +56,7 @@ def _listeners(settings: Settings) -> Iterator[Fault]:
             yield Fault(
                 name=f"{door}.host",
                 text="without TLS only an address of the loopback interface may be listened on, unless tls.plaintext_networks "
-                "names who may speak so",
+                f"names who may speak so; with TLS it is {door}.tls_listen (docs/trust.md)",
             )
         listen = getattr(settings, door).tls_listen
         if listen != OFF:

@@ -146,6 +146,21 @@ def test_a_connection_that_is_closed_unread_is_explained(closing: int, pki: Pki,
         assert all(word in told for word in words) and otherwise not in told, told
 
 
+def test_a_name_that_nobody_knows_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    result = CliRunner().invoke(main, ["send", "--example", "oru", "--to", "nobody.invalid:2575"])
+    assert result.exit_code == 1
+    assert "This machine knows no host nobody.invalid: is its name right?" in result.output
+    assert "Nothing takes connections" not in result.output
+    monkeypatch.undo()
+    result = CliRunner().invoke(main, ["send", "--example", "oru", "--to", "no..name:2575"])
+    assert result.exit_code == 1
+    assert "This machine knows no host no..name" in result.output
+
+
 def test_what_send_cannot_use_is_a_misuse(walked: Walked, pki: Pki, tmp_path: Path) -> None:
     certificate, key = pki.client.write(tmp_path, "a")
     other = pki.servers.issue().write(tmp_path, "b")[1]

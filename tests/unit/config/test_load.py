@@ -218,7 +218,7 @@ def test_the_variable_that_kills_is_no_setting(write) -> None:
          "tls.plaintext_networks are admitted")),
         ("port = 2600", 'host = "0.0.0.0"',
          ("line 4: mllp.host: without TLS only an address of the loopback interface may be listened on, unless "
-         "tls.plaintext_networks names who may speak so")),
+         "tls.plaintext_networks names who may speak so; with TLS it is mllp.tls_listen (docs/trust.md)")),
         ("[mllp]", '[metrics]\nlisten = "0.0.0.0:8080"\n[mllp]',
          "line 4: metrics.listen: only an address of the loopback interface may be listened on"),
         ("[mllp]", f'[metrics]\nlisten = "{MARK}"\n[mllp]',
