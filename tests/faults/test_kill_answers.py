@@ -64,7 +64,7 @@ def test_what_was_said_holds(point: str, tmp_path: Path) -> None:
     with Door(tmp_path, config=config) as door:
         patient = someone(door)
         assert door.process.stop() == 0
-        door.process.start({"DMP_GATEWAY_KILL_AT": f"{point}:3"})
+        door.process.start({"DMP_GATEWAY_KILL_AT": f"{point}:5"})
         reports = [biology(patient) for _ in range(2 * EACH)]
         messages = [oru(each, message_id=control_id()) for each in reports]
         with door.connect() as ahead, door.connect() as waiting:
