@@ -13,6 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from gateway.adapters.http.call import Call, Refused, Reply
+from gateway.adapters.http.caller import SOURCE_HEADER
 from gateway.adapters.http.cda import MESSAGE_ID
 from gateway.adapters.http.engine import Engine
 from gateway.adapters.http.exchange import Settled
@@ -140,6 +141,8 @@ class FhirRoutes:
     def transaction(self, call: Call) -> Reply:
         """Take an ITI-65: all of it or nothing."""
         kind = answer_type(call)
+        if "if-none-exist" in call.headers or "if-match" in call.headers:
+            raise unsupported()
         loaded, read, settled = self._settle(call, "FHIR^Transaction", provide.read)
         if settled.status == _ACCEPTED:
             return _accepted(settled, kind)
@@ -200,6 +203,8 @@ class FhirRoutes:
             with self._engine.exchange(call, message_type, _message_id(call, loaded)) as exchange:
                 if failed is not None:
                     raise failed
+                if foreign := _foreign_headers(call):
+                    exchange.reject(foreign)
                 if condition is not None and condition != _identifier(loaded, identifier):
                     exchange.reject(unsupported().problems)
                 read = reader(loaded, call.source, self._directory, self._engine.environment)
@@ -230,8 +235,7 @@ class FhirRoutes:
             refusal(Style.FHIR, 406, "JSON is the only format."),
             refusal(Style.FHIR, 422, "The resource, its patient or its document is wrong; with places."),
         ]
-        if path:
-            refused.append(refusal(Style.FHIR, 412, "A condition that is not tested here."))
+        refused.append(refusal(Style.FHIR, 412, "A condition that is not tested here."))
         if grants:
             queued = {"Content-Location": "Where to ask.", "Retry-After": "Seconds."}
             text = "Durable, not decided yet (Prefer: respond-async), or parked."
@@ -257,6 +261,8 @@ class FhirRoutes:
         )
 
 
+#: Those of ours that are read here.
+_OWN_HEADERS: Final = frozenset({MESSAGE_ID.lower(), SOURCE_HEADER.lower()})
 _FORMAT: Final = Parameter(name="_format", where="query", text="json, application/json or application/fhir+json: before Accept.")
 _PREFER: Final = Parameter(
     name="Prefer", where="header", text="return=minimal, representation or OperationOutcome; respond-async: do not wait (202)."
@@ -299,6 +305,16 @@ def _message_id(call: Call, loaded: Loaded) -> str:
     # It is shown in lists and lines: one that may be made of a matricule is not.
     fits = isinstance(value, str) and _MESSAGE_ID.fullmatch(value) and not _MATRICULE.search(value)
     return str(value) if fits else ""
+
+
+def _foreign_headers(call: Call) -> tuple[Problem, ...]:
+    """Return a problem for each header of `/cda` that says nothing here: what `DMP-Flags` should hide would be shown."""
+    named = sorted(name for name in call.headers if name.startswith(("dmp-", "x-dmp-")) and name not in _OWN_HEADERS)
+    return tuple(
+        Problem(code="FIELD_INVALID", place=Place(path=f"header:{name}"), detail="not a header of /fhir: a securityLabel says it")
+        for name in named
+        if name.isascii()
+    )
 
 
 def _identifier(loaded: Loaded, name: str) -> tuple[str, str] | None:

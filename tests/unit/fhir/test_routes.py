@@ -557,3 +557,18 @@ def test_the_capability_statement_tells_what_is_served_and_nothing_else(world: _
 def test_everything_else_under_fhir_is_an_outcome(world: _World, method: str, path: str, status: int, code: str) -> None:
     answer = world.ask(method, path)
     assert (answer.status, _codes(answer)) == (status, [code])
+
+
+@pytest.mark.parametrize("condition", ["If_None_Exist", "If_Match"])
+def test_a_condition_on_a_transaction_is_not_passed_over(world: _World, condition: str) -> None:
+    answer = world.post("/fhir", _sample("01"), **{condition: "identifier=urn:x|1"})
+    assert answer.status == 412 and _codes(answer) == ["CONDITION_UNSUPPORTED"]
+    assert not world.hands.published
+
+
+@pytest.mark.parametrize("path", ["/fhir", "/fhir/DocumentReference", "/fhir/Consent"])
+def test_a_header_of_cda_hides_nothing_here_and_is_refused(world: _World, path: str) -> None:
+    """Passed over, it would show what its sender means to be hidden."""
+    answer = world.post(path, _sample("01"), DMP_Flags="MASQUE_PS")
+    assert answer.status == 400 and _codes(answer) == ["FIELD_INVALID"]
+    assert not world.hands.published
