@@ -32,7 +32,7 @@ VERDICTS = {
     "foreign/patient_bundle_w_labs.json": ({"FHIR_STRUCTURE"}, "Bundle.entry[1].resource.address[0].BuildingNumber"),
     "foreign/FHIR_bundle.hl7_ADT_A01.json": ({"FHIR_VALUE", "FHIR_REQUIRED"}, "Bundle.entry[12].resource.birthDate"),
     "foreign/test.json": (
-        {"FHIR_REFERENCE", "NOT_CDA", "INS_ABSENT"},
+        {"FHIR_REFERENCE", "NOT_CDA", "INS_ABSENT", "FLAG_INVALID"},
         "Bundle.entry[1].resource.content[0].attachment.contentType",
     ),
 }

@@ -25,5 +25,6 @@ def test_one_process_on_files_that_dies_of_a_message_is_started_again_and_parks_
     print(run.line())
     held(run.judgement)
     assert run.ok, run.told()
-    assert 1 <= run.kills <= 3
+    # Three for each receipt (`run.ok`): what had no answer when the process died of it was sent again, and has another one.
+    assert run.kills >= 1
     assert run.judgement.verdicts["stored"] > 10

@@ -46,6 +46,7 @@ ALLOWED = {
         "asks another server by HTTP",
         "queue/rabbitmq/management.py",
     ): "the broker's own management plug-in, which the operator names",
+    ("asks another server by HTTP", "demo/portal.py"): "the portal of the demonstration: the gateway that it has started",
     ("draws lots that can be guessed", "queue/rabbitmq/link.py"): "two that come back must part",
     ("draws lots that can be guessed", "store/postgres/store.py"): "two that met must part",
     ("hashes weakly", "mappers/cda/read.py"): "XDS asks for SHA-1; documents are compared by SHA-256",
