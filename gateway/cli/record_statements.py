@@ -171,9 +171,12 @@ def _state(options: dict[str, object], position: Position) -> None:
     )
     opposes = position is Position.OPPOSES
     result = run_verb(*_where(options), "record.oppose" if opposes else "record.lift", stating)
-    superseded = "STATEMENT_SUPERSEDED" in msgspec.json.decode(result, type=Outcome).codes
+    codes = msgspec.json.decode(result, type=Outcome).codes
+    superseded = "STATEMENT_SUPERSEDED" in codes
     said = (
-        "The lifting is noted; `record show` tells what is still in force."
+        "The lifting is noted but lifts NOTHING: an opposition of the same side is later; `record show` tells which."
+        if "ALLOWANCE_WITHOUT_EFFECT" in codes
+        else "The lifting is noted; `record show` tells what is still in force."
         if not opposes
         else "The opposition is noted but NOT in force: a later statement stands against it; `record show` tells which."
         if superseded

@@ -223,14 +223,14 @@ def _answers(allowance: _Placed, opposition: _Placed) -> bool:
     """Whether an allowance comes after an opposition: later by what counts, and later as written or received later (O-5)."""
     if allowance.key < opposition.key:
         return False
-    return allowance.held.received_at > opposition.held.received_at or allowance.key[0] >= opposition.written
+    return allowance.held.received_at > opposition.held.received_at or allowance.key[0] > opposition.written
 
 
 def superseded(statements: Iterable[Held], now: datetime, stated: Collection[str]) -> tuple[str, ...]:
     """
-    Return which of the oppositions just stated do not count, because a later statement has the last word in their series.
+    Return which of the statements just stated do not count: an opposition whose series a later allowance has, or the contrary.
 
-    One that gives way to another opposition of its series is not told: what it asks for is in force.
+    One that gives way to another of its kind is not told: what it asks for is so. An allowance dated ahead does not count yet.
 
     Args:
         statements: Every statement that binds the patient, in any order.
@@ -244,7 +244,7 @@ def superseded(statements: Iterable[Held], now: datetime, stated: Collection[str
     """
     every = tuple(statements)
     opposed = {_series(held.statement) for held in in_force(every, now)}
-    return tuple(held.id for held in every if held.id in stated and _opposes(held) and _series(held.statement) not in opposed)
+    return tuple(held.id for held in every if held.id in stated and _opposes(held) != (_series(held.statement) in opposed))
 
 
 def opposing(statements: Iterable[Held], now: datetime, subject: Subject) -> Held | None:

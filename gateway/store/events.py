@@ -37,6 +37,8 @@ from gateway.store.withholding import withhold_since
 
 #: What a person must look at when an event comes with this problem.
 _TASKS: Final = {"ZFA_NULL": "opposition.null", "ZFA_VALUE": "opposition.unread"}
+#: How a statement is told that is kept and counts for nothing.
+_WITHOUT_EFFECT: Final = {Position.OPPOSES: "STATEMENT_SUPERSEDED", Position.ALLOWS: "ALLOWANCE_WITHOUT_EFFECT"}
 
 
 def apply_event(tx: Transaction, reception: Reception, event: RecordEvent) -> Outcome:
@@ -252,17 +254,18 @@ def _write_statements(
 def _superseded(
     tx: Transaction, reception: Reception, event: PatientEvent | IdentifierChange, new: list[str], patients: tuple[int, ...]
 ) -> list[Problem]:
-    """Tell the sender and the operator of each opposition of the event that is taken and yet not in force (D-3)."""
+    """Tell the sender of each statement that is kept and counts for nothing, and the operator of each opposition (D-3)."""
     now = datetime.fromisoformat(tx.at)
+    stated = dict(zip(new, event.statements, strict=True))
     told: set[str] = set()
     for patient in patients:
         found = opposition.superseded(tx.held_by((patient,)), now, new)
-        if found:
+        if any(stated[identifier].position is Position.OPPOSES for identifier in found):
             tx.raise_task("opposition.superseded", reception.receipt, patient)
         told.update(found)
     return [
-        Problem(code="STATEMENT_SUPERSEDED", severity=Severity.WARNING, place=statement.place)
-        for identifier, statement in zip(new, event.statements, strict=True)
+        Problem(code=_WITHOUT_EFFECT[statement.position], severity=Severity.WARNING, place=statement.place)
+        for identifier, statement in stated.items()
         if identifier in told
     ]
 

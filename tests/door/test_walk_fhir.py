@@ -229,6 +229,14 @@ def test_an_opposition_older_than_its_lifting_is_told_to_be_without_force(portal
     assert "STATEMENT_SUPERSEDED" in [code for _, code, _ in old.issues]
 
 
+def test_a_lifting_older_than_the_opposition_is_told_to_lift_nothing(portal: Door) -> None:
+    patient = someone(portal)
+    assert post_fhir(portal, consent(patient, "deny", now()), bearer("gam"), "/fhir/Consent").status == 201
+    old = post_fhir(portal, consent(patient, "permit", "2020-01-01"), bearer("gam"), "/fhir/Consent")
+    assert old.status == 201
+    assert "ALLOWANCE_WITHOUT_EFFECT" in [code for _, code, _ in old.issues]
+
+
 def test_a_restricted_consent_changes_nothing(portal: Door) -> None:
     patient = someone(portal)
     told = consent(patient, "deny", now())

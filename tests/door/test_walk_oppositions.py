@@ -206,7 +206,7 @@ def test_an_opposition_stated_after_a_document_leaves_it(door: Door) -> None:
 def test_an_older_allowance_does_not_lift(door: Door) -> None:
     patient = someone(door)
     door.send(says(patient, "IO", stamp(days=-2)))
-    assert door.send(says(patient, "INO", stamp(days=-3))).facts == APPLIED
+    assert door.send(says(patient, "INO", stamp(days=-3))).facts == (*APPLIED[:2], ("ALLOWANCE_WITHOUT_EFFECT",))
     assert door.send(oru(biology(patient))).facts == REFUSED
 
 

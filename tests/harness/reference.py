@@ -77,7 +77,7 @@ class Said:
 
     def answers(self, other: "Said") -> bool:
         """An allowance after an opposition; what was written and received later is no earlier word, whatever our clock says."""
-        later = self.received_at > other.received_at or self.instant >= other.written
+        later = self.received_at > other.received_at or self.instant > other.written
         return not self.opposes and other.opposes and self.weight > other.weight and later
 
     def lifts(self, other: "Said") -> bool:

@@ -39,7 +39,15 @@ _OUTCOME: Final = "OperationOutcome"
 _ACCEPTED: Final = 202
 
 #: A statement that is noted and not in force, or kept under fewer identifiers than it came with: whoever stated it must see that.
-_LOUD: Final = frozenset({"STATEMENT_SUPERSEDED", "INS_UNQUALIFIED_DROPPED", "IDENTIFIER_FOREIGN", "FIELD_INVALID"})
+_LOUD: Final = frozenset(
+    {
+        "STATEMENT_SUPERSEDED",
+        "ALLOWANCE_WITHOUT_EFFECT",
+        "INS_UNQUALIFIED_DROPPED",
+        "IDENTIFIER_FOREIGN",
+        "FIELD_INVALID",
+    }
+)
 
 _QUEUED: Final = "L'envoi est en sécurité ; le dossier n'a pas encore décidé."
 _ASK: Final = "Ask at the address of Content-Location what became of it."

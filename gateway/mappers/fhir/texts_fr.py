@@ -81,6 +81,7 @@ TEXTS_FR: Final = MappingProxyType({
     "ZFA_NULL": "Le message demande d'effacer l'opposition : elle reste en vigueur, une personne doit décider.",
     "ZFA_VALUE": "La valeur de l'opposition est inconnue ; elle a été laissée de côté, une personne doit décider.",
     "STATEMENT_SUPERSEDED": "Cette opposition est plus ancienne qu'une déclaration ultérieure et n'est pas en vigueur.",
+    "ALLOWANCE_WITHOUT_EFFECT": "Cette non-opposition ne lève rien : une opposition plus récente est en vigueur.",
     "ZFA_NOT_ALLOWED": "Cet émetteur ne peut ni recueillir ni lever une opposition ; rien n'a été enregistré.",
     "DATE_INVALID": "Une date n'est pas lisible et a été laissée de côté.",
     "OTHER_CONTENT": "Un document portant cet identifiant a déjà été déposé avec un autre contenu.",

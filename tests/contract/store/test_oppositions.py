@@ -236,6 +236,23 @@ def test_an_opposition_that_is_not_in_force_is_told_to_the_sender_and_the_operat
     assert opened.rows("task", receipt=outcome.receipt, kind="opposition.superseded")
 
 
+@pytest.mark.parametrize("at", ["20260301", "20260309", "20620310"], ids=["older", "of the same day", "dated ahead"])
+def test_an_allowance_that_lifts_nothing_is_told_to_the_sender(opened: Bench, at: str) -> None:
+    """Whoever sent it would believe that the patient's documents are taken again."""
+    opened.event(adt(stated(IO, at="20260309")))
+    outcome = opened.event(adt(stated(INO, at=at)))
+    assert (outcome.verdict, outcome.codes) == (Verdict.APPLIED, ("ALLOWANCE_WITHOUT_EFFECT",))
+    assert opened.tasks() == []
+    assert verdict(opened) is Verdict.REFUSED
+
+
+def test_an_allowance_that_lifts_or_meets_nothing_is_not_told(opened: Bench) -> None:
+    assert opened.event(adt(stated(INO, at="20260301"))).codes == ()
+    opened.event(adt(stated(IO, at="20260305")))
+    assert opened.event(adt(stated(INO, at="20260309"))).codes == ()
+    assert verdict(opened) is Verdict.STORED
+
+
 def test_an_opposition_that_the_patient_lifted_is_told(opened: Bench) -> None:
     opened.event(adt(stated(INO, None, at="20260301", scope=Scope.ESTABLISHMENT, value=H1)))
     assert opened.event(adt(stated(IO, H1, at="20260215"))).codes == ("STATEMENT_SUPERSEDED",)

@@ -265,7 +265,8 @@ def test_nothing_comes_back_when_the_patient_opposes_again_and_lifts_again():
     [
         ("20260325100000+0000", "20260325080000+0000", True),  # earlier as written and as received: our clock was slow
         ("20260325100000+0000", "20260325084000+0000", False),  # received after it
-        ("20260325103000+0000", "20260325080000+0000", False),  # written as late as it
+        ("20260325103000+0000", "20260325080000+0000", True),  # written for the same instant: a tie keeps the opposition
+        ("20260325103001+0000", "20260325080000+0000", False),  # written for later
         ("20260325082000+0000", "20260325084000+0000", True),  # received after it, dated before it counts
     ],
 )
