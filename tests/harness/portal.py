@@ -80,9 +80,10 @@ def configuration(folder: Path, *, environment: str = "test", sections: Iterable
 
 
 def portal(folder: Path, *, environment: str = "test", sections: Iterable[str] = (), log: str = "info") -> Door:
-    """Return such a gateway, not started."""
+    """Return such a gateway, not started; its temporary files would be in `temporary` below the folder."""
     config = configuration(folder, environment=environment, sections=sections)
-    return Door(folder, config=config, environment={"DMP_GATEWAY_LOG_LEVEL": log})
+    (folder / "temporary").mkdir()
+    return Door(folder, config=config, environment={"DMP_GATEWAY_LOG_LEVEL": log, "TMPDIR": str(folder / "temporary")})
 
 
 @dataclass(frozen=True)

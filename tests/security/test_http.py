@@ -1,6 +1,7 @@
 """S2 and S10 over HTTP: hostile bodies and hostile requests through a real door; what was in them is nowhere afterwards."""
 
 import contextlib
+import gzip
 import json
 import re
 import socket
@@ -22,6 +23,7 @@ from tests.security.hostile.case import Case
 
 pytestmark = [pytest.mark.door, pytest.mark.faults]
 
+HEALTH = b"GET /healthz HTTP/1.1\r\nHost: gateway\r\nConnection: close\r\n\r\n"
 #: Larger ones are for the readers alone (`test_hostile.py`): here it is the door that is tried.
 MOST_BYTES = 100_000
 #: Of the messages every so many-th: the reader is the same.
@@ -126,7 +128,7 @@ def test_every_hostile_request_is_refused_and_the_door_stays(opened: Door) -> No
     if wrong:
         raise Breach("\n".join(wrong))
     assert count > 100
-    good = answered(opened, b"GET /healthz HTTP/1.1\r\nHost: gateway\r\nConnection: close\r\n\r\n")
+    good = answered(opened, HEALTH)
     assert good.startswith(b"HTTP/1.1 200 ")
 
 
@@ -146,11 +148,44 @@ def test_nothing_of_what_was_refused_is_left(opened: Door, line: Line) -> None:
     assert b"dmpgw_" in metrics
     canaries = Canaries(MARKS)
     found = canaries.search(metrics, "/metrics")
-    found += canaries.search_files(opened.log, *Path(opened.data).glob("queue.db*"))
+    found += canaries.search_files(opened.log, opened.log.parent / "temporary", *Path(opened.data).glob("queue.db*"))
     if found:
         raise Breach("\n".join(map(str, found)))
     told = [json.loads(line).get("event") for line in opened.log.read_bytes().splitlines() if line.startswith(b"{")]
     assert told.count("request.answered") >= 3, "the log tells of nothing"
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["as it is", "gzip"])
+@pytest.mark.parametrize("form", ["whole", "multipart"])
+def test_a_body_is_never_written_down_while_it_is_received(opened: Door, form: str, *, packed: bool) -> None:
+    """D-7: servers and parsers of forms put what is long into files; half-sent, a body of 4 MB is in memory alone."""
+    document = xml.CDA.encode() + b"<!-- " + b"CANARI-LENGTH " * 300_000 + b"-->"
+    kind = "text/xml"
+    if form == "multipart":
+        kind = "multipart/form-data; boundary=edge"
+        document = b'--edge\r\nContent-Disposition: form-data; name="document"; filename="a.xml"\r\n\r\n' + document
+    body = gzip.compress(document, 0) if packed else document
+    head = f"POST /cda HTTP/1.1\r\nHost: gateway\r\nContent-Type: {kind}\r\nContent-Length: {len(body) + 100_000}\r\n"
+    head += "".join(f"{name}: {value}\r\n" for name, value in bearer("sil").items())
+    head += "Content-Encoding: gzip\r\n\r\n" if packed else "\r\n"
+    with socket.create_connection(("127.0.0.1", opened.process.http_port), timeout=_SECONDS) as link:
+        link.sendall(head.encode() + body)
+        # More than the sockets between hold: the door has taken it.
+        assert answered(opened, HEALTH).startswith(b"HTTP/1.1 200")
+        held = {_target(each) for each in Path(f"/proc/{opened.process.pid}/fd").iterdir()}
+    written = [each for each in held if each.endswith("(deleted)") or each.startswith(str(opened.log.parent / "temporary"))]
+    written += map(str, (opened.log.parent / "temporary").rglob("*"))
+    if written:
+        raise Breach("\n".join(written))
+    assert any(each.startswith(str(opened.data.resolve())) for each in held), "nothing is seen of what is open"
+
+
+def _target(descriptor: Path) -> str:
+    """What a descriptor of a process leads to; empty if it was closed meanwhile."""
+    try:
+        return str(descriptor.readlink())
+    except OSError:
+        return ""
 
 
 #: Of the patient of the samples and of the texts put in: names, INS, birth place, what a code was changed into.
