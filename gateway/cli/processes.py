@@ -1,9 +1,7 @@
 """`dmp-gateway mllp`, `dmp-gateway http` and `dmp-gateway worker`: the processes of a gateway on a broker, each alone (D-12)."""
 
 import asyncio
-import os
 import resource
-import signal
 import sys
 import threading
 from collections.abc import Callable
@@ -16,6 +14,7 @@ from gateway.adapters.tls import TlsUnusable
 from gateway.cli import console
 from gateway.cli.configuration import read_configuration
 from gateway.cli.data_option import config_option, data_option, json_option
+from gateway.cli.signals import on_hangup, on_stop
 from gateway.config.load import Loaded
 from gateway.queue.errors import KeysUnusable
 from gateway.queue.rabbitmq.consumer import Share
@@ -125,7 +124,7 @@ def _serve(doors: Doors, name: str, where: Callable[[Ready], str], *, supervised
             manager.stopping()
 
         on_stop(ask_to_stop, supervised=supervised)
-        loop.add_signal_handler(signal.SIGHUP, doors.reload)
+        on_hangup(loop, doors.reload)
         watching = asyncio.create_task(manager.watch(doors.pulse))
         try:
             await doors.run(say_ready, stop)
@@ -184,36 +183,6 @@ def worker(
             process.run(say_ready, stop)
     except (KeysUnusable, BrokerUnusable, StoreUnusable) as failure:
         console.fail(str(failure), "Nothing was changed.")
-
-
-def on_stop(stop: Callable[[], object], *, supervised: bool) -> None:
-    """
-    Call `stop` at the first signal to end; the second one ends the process at once.
-
-    Args:
-        stop: Called on the main thread, or on one that watches standard input.
-        supervised: Standard input is held by the supervisor: its end is a signal too.
-    """
-    asked = False
-
-    def ask(*_: object) -> None:
-        nonlocal asked
-        if asked:
-            os._exit(1)
-        asked = True
-        stop()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, ask)
-    if supervised:
-
-        def watch() -> None:
-            # Not through `sys.stdin`: its lock would be held when the process ends.
-            while os.read(0, 1024):
-                pass
-            stop()
-
-        threading.Thread(target=watch, name="supervisor", daemon=True).start()
 
 
 def _broker() -> str:

@@ -1,9 +1,7 @@
 """`dmp-gateway serve`: the gateway, until it is asked to stop."""
 
 import asyncio
-import os
 import resource
-import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,6 +11,7 @@ from gateway.adapters.tls import TlsUnusable
 from gateway.cli import console
 from gateway.cli.configuration import read_configuration
 from gateway.cli.data_option import config_option, data_option, json_option
+from gateway.cli.signals import on_hangup, on_stop
 from gateway.config.addresses import join_address
 from gateway.config.load import Loaded
 from gateway.config.settings import Settings
@@ -156,14 +155,11 @@ async def _until_asked(gateway: Gateway | Supervisor, manager: ServiceManager, r
     loop = asyncio.get_running_loop()
 
     def ask_to_stop() -> None:
-        if stop.is_set():
-            os._exit(1)  # asked twice: do not drain
-        stop.set()
+        loop.call_soon_threadsafe(stop.set)
         manager.stopping()
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, ask_to_stop)
-    loop.add_signal_handler(signal.SIGHUP, gateway.reload)
+    on_hangup(loop, gateway.reload)
+    on_stop(ask_to_stop, supervised=False)
     watching = asyncio.create_task(manager.watch(gateway.pulse))
     try:
         await gateway.run(ready, stop)
