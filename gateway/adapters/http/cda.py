@@ -112,7 +112,6 @@ class CdaRoutes:
                     refusal(Style.PROBLEM, 409, "Another document has this id, the version is stale, or the record is closed."),
                     refusal(Style.PROBLEM, 422, "The document, its patient or what is declared is wrong; with places."),
                 ),
-                waits=True,
             ),
         )
 

@@ -1,12 +1,13 @@
 """One request of a source, from its reception to its answer."""
 
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any, Final, NoReturn, Protocol, TypeVar
 
 import msgspec
 
+from gateway.adapters.hl7v2.outcomes import asks_again, codes_of, kinds_of
 from gateway.adapters.http.call import Refused
 from gateway.model.event import PatientEvent
 from gateway.model.outcome import Outcome, Rejection
@@ -152,11 +153,11 @@ class Exchange:
         """Refuse what a mapper rejected; see `reject`."""
         deciding = next((p for p in problems if p.severity is Severity.ERROR), None)
         if deciding is not None and CODES[deciding.code].answer is Answer.AR:  # a circumstance: it comes again
-            told.MessageDeferred(**self.who, codes=_codes(problems)).emit()
+            told.MessageDeferred(**self.who, codes=codes_of(problems)).emit()
             self._refuse(Answer.AR, problems)
         places = tuple(problem.place.outermost.path for problem in problems if problem.place)
         told.MessageRejected(
-            **self.who, establishment=self.reception.establishment, codes=_codes(problems), places=places, size=self.size
+            **self.who, establishment=self.reception.establishment, codes=codes_of(problems), places=places, size=self.size
         ).emit()
         self._engine.report(self.reception, rejection)
         self._refuse(Answer.AE, problems)
@@ -202,7 +203,7 @@ class Exchange:
                 establishment=self.reception.establishment,
                 act=submission.act,
                 documents=len(submission.documents),
-                codes=_codes(read.problems),
+                codes=codes_of(read.problems),
                 size=self.size,
                 seconds=self._seconds(),
             ).emit()
@@ -220,22 +221,22 @@ class Exchange:
         problems = _all(read, outcome)
         if outcome.verdict in {Verdict.REFUSED, Verdict.REJECTED}:
             told.EventRefused(
-                **self.who, establishment=self.reception.establishment, verdict=outcome.verdict, codes=_codes(problems)
+                **self.who, establishment=self.reception.establishment, verdict=outcome.verdict, codes=codes_of(problems)
             ).emit()
-        elif outcome.verdict.final and not any(map(_asks_again, problems)):
+        elif outcome.verdict.final and not any(map(asks_again, problems)):
             told.EventApplied(
                 **self.who,
                 establishment=self.reception.establishment,
                 verdict=outcome.verdict,
-                kinds=tuple(f"{statement.right}_{statement.position}" for statement in event.statements),
-                codes=_codes(problems),
+                kinds=kinds_of(event),
+                codes=codes_of(problems),
                 seconds=self._seconds(),
             ).emit()
         return self._decided(outcome, read)
 
     def _decided(self, outcome: Outcome, read: Read) -> Settled:
         problems = _all(read, outcome)
-        again = next(filter(_asks_again, problems), None)
+        again = next(filter(asks_again, problems), None)
         if again is not None:
             self.defer(again.code)
         if outcome.verdict in {Verdict.REFUSED, Verdict.REJECTED}:
@@ -246,11 +247,11 @@ class Exchange:
         )
 
     def _good(self, settled: Settled) -> Settled:
-        self._answer, self._codes = Answer.AA, _codes(settled.problems)
+        self._answer, self._codes = Answer.AA, codes_of(settled.problems)
         return settled
 
     def _refuse(self, answer: Answer, problems: tuple[Problem, ...], *, reference: str = "") -> NoReturn:
-        self._answer, self._codes = answer, _codes(problems)
+        self._answer, self._codes = answer, codes_of(problems)
         headers = (("Retry-After", str(RETRY_SECONDS)),) if CODES[problems[0].code].http == 503 else ()
         raise Refused(*problems, headers=headers, receipt=self.reception.receipt, reference=reference)
 
@@ -270,14 +271,6 @@ _STATUS: Final = {
     # Ours, sealed, and not decided: whoever sends it again is told the same.
     Verdict.PARKED: 202,
 }
-
-
-def _codes(problems: Sequence[Problem]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(problem.code for problem in problems))
-
-
-def _asks_again(problem: Problem) -> bool:
-    return problem.severity is Severity.ERROR and CODES[problem.code].answer is Answer.AR
 
 
 def _all(read: Read, outcome: Outcome) -> tuple[Problem, ...]:

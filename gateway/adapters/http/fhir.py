@@ -265,7 +265,6 @@ class FhirRoutes:
             parameters=(*parameters, _FORMAT, _PREFER),
             answers=(*good, *refused),
             style=Style.FHIR,
-            waits=True,
         )
 
 

@@ -62,7 +62,6 @@ class Hl7v2Routes:
                         headers={"Retry-After": "Seconds after which to send it again."},
                     ),
                 ),
-                waits=True,
             ),
         )
 

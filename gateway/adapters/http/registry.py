@@ -90,8 +90,6 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     body_example: Any = None
     parameters: tuple[Parameter, ...] = ()
     style: Style = Style.PROBLEM
-    #: Whether it waits for queue or store: only so many may at once, so that health is answered meanwhile.
-    waits: bool = False
 
 
 #: Writes a refusal in its style. The call is None where a request could not even be read.
